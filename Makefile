@@ -1,0 +1,44 @@
+# make demo    the main job at work on this machine      make demo ARGS='--seconds 20'
+# make test    the whole suite                           make test ARGS='tests/tail -k rotation'
+# Both set up what they need in .venv first.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: demo test lint types layers format bench docs clean
+
+demo: .venv/.core
+	@$(BIN)/outrider demo $(ARGS)
+
+test: .venv/.test
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.test
+	$(BIN)/mypy
+
+layers: .venv/.test
+	$(BIN)/lint-imports
+
+format: .venv/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: .venv/.test
+	$(BIN)/outrider schema --reference > docs/configuration.md
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/.core: pyproject.toml .ci/venv
+	@.ci/venv "$(PYTHON)" .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/.test: .venv/.core
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""The `outrider` command: thin click commands over the programs and the library."""

@@ -1,0 +1,1 @@
+"""The nouns that every layer shares: streams, pods, the cluster, the clock and the counters."""

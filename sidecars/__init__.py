@@ -1,0 +1,1 @@
+"""Programs that ride with one service, in its pod."""

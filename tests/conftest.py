@@ -1,0 +1,19 @@
+"""For the whole suite: with OUTRIDER_TESTS_NO_SKIP set (as CI does), a skipped test fails the run."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Machines are shared and slow: an example that takes long is not a finding here.
+settings.register_profile("outrider", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("outrider")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):  # type: ignore[no-untyped-def]
+    report = yield
+    if report.skipped and os.environ.get("OUTRIDER_TESTS_NO_SKIP") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where nothing may be skipped: {report.longrepr}"
+    return report
