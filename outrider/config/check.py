@@ -1,0 +1,229 @@
+"""From nodes to the model: one walk along the shapes, which notes every problem and goes on.
+
+A value that is wrong becomes `INVALID` and is left out of the struct above it, which then is `INVALID` itself; its
+neighbours are still read, so all problems of a file come out of one pass. Names of exporters are collected on the way
+and compared at the end, since a route may name an exporter that is itself in trouble.
+"""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from outrider.config.findings import INVALID, Findings
+from outrider.config.hidden import default_secret, read_hidden, read_settings
+from outrider.config.model import Check, Config
+from outrider.config.problems import either, nearest
+from outrider.config.scalars import BadValueError, found, read_scalar
+from outrider.config.secrets import Secret
+from outrider.config.shape import (
+    CheckEntry,
+    Hidden,
+    Key,
+    Many,
+    Nullable,
+    Record,
+    Shape,
+    Text,
+    Variants,
+    allowed,
+    record_of,
+)
+from outrider.config.yaml_nodes import Entry, Node
+
+
+def check(root: Node, findings: Findings) -> Config | None:
+    """The configuration that `root` describes, or None if `findings` has errors after the walk."""
+    walk = _Walk(findings)
+    config = walk.read(record_of(Config), root, "")
+    if isinstance(root.value, dict):
+        _check_references(root, walk.references, findings)
+    failed = any(p.severity == "error" for p in findings.problems)
+    return None if failed or not isinstance(config, Config) else config
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    name: str
+    node: Node
+    path: str
+
+
+@dataclass(slots=True)
+class _Walk:
+    findings: Findings
+    references: list[_Reference] = field(default_factory=list)
+
+    def read(self, shape: Shape, node: Node, path: str) -> Any:
+        match shape:
+            case Nullable(item):
+                return None if self.findings.expands_to_null(node) else self.read(item, node, path)
+            case Record():
+                return self._record(shape, node, path)
+            case Variants():
+                return self._variants(shape, node, path)
+            case Many():
+                return self._many(shape, node, path)
+            case CheckEntry():
+                return self._check_entry(shape, node, path)
+            case Hidden():
+                return read_hidden(shape, node, path, self.findings)
+        return self._scalar(shape, node, path)
+
+    def _scalar(self, shape: Shape, node: Node, path: str) -> Any:
+        value = self.findings.expanded(node, path, typed=not isinstance(shape, Text))
+        if value is INVALID:
+            return INVALID
+        try:
+            value = read_scalar(shape, value)
+        except BadValueError as e:
+            return self.findings.error(node, path, str(e) + _origin(node, value), e.hint)
+        if isinstance(shape, Text) and shape.role == "exporter":
+            self.references.append(_Reference(value, node, path))
+        if isinstance(shape, Text) and shape.role == "file" and not os.path.exists(value):
+            self.findings.warning(node, path, f"the file {value} does not exist")
+        return value
+
+    def _record(self, record: Record, node: Node, path: str, elsewhere: dict[str, str] | None = None) -> Any:
+        if not isinstance(node.value, dict):
+            return self._wrong_type(record, node, path)
+        values: dict[str, Any] = {}
+        for name, entry in node.value.items():
+            key = record.key(name)
+            if key is None:
+                values[name] = self._unknown_key(record, name, entry, path, elsewhere or {})
+            else:
+                values[key.attribute] = self.read(key.shape, entry.node, _join(path, name))
+        for key in record.keys:
+            if key.name not in node.value:
+                values |= self._missing(key, node, path)
+        if len(node.value) < record.at_least:
+            values[""] = self.findings.error(node, path, f"found an empty mapping, expected {allowed(record)}")
+        if any(v is INVALID for v in values.values()):
+            return INVALID
+        try:
+            return record.type(**values)
+        except ValueError as e:
+            return self.findings.error(node, path, str(e))
+
+    def _missing(self, key: Key, node: Node, path: str) -> dict[str, Any]:
+        where = _join(path, key.name)
+        if key.required:
+            return {key.attribute: self.findings.error(node, where, f"is missing, expected {allowed(key.shape)}")}
+        if isinstance(key.default, Secret):
+            return {key.attribute: default_secret(key.default, node, where, self.findings)}
+        return {}
+
+    def _unknown_key(self, record: Record, name: str, entry: Entry, path: str, elsewhere: dict[str, str]) -> Any:
+        known = [k.name for k in record.keys]
+        hint = nearest(name, known)
+        nested = next((f"{k.name}.{name}" for k in record.keys if _has_key(k.shape, name)), None)
+        if nested:
+            hint = f'did you mean "{nested}"?'
+        elif name in elsewhere:
+            hint = f"it is a key of kind {elsewhere[name]}"
+        message = f'unknown key "{name}", allowed are {", ".join(known)}'
+        return self.findings.error(entry, _join(path, name), message, hint)
+
+    def _variants(self, shape: Variants, node: Node, path: str) -> Any:
+        if not isinstance(node.value, dict) or not node.value:
+            return self._wrong_type(shape, node, path)
+        values = {}
+        for name, entry in node.value.items():
+            where = _join(path, name)
+            try:
+                read_scalar(shape.name, name)
+            except BadValueError as e:
+                values[name] = self.findings.error(entry, where, f"the name is wrong: {e}")
+            else:
+                values[name] = self._variant(shape, entry.node, where)
+        return INVALID if any(v is INVALID for v in values.values()) else values
+
+    def _variant(self, shape: Variants, node: Node, path: str) -> Any:
+        kind = shape.default
+        if isinstance(node.value, dict) and "kind" in node.value:
+            given = node.value["kind"].node
+            kind = given.value
+            if not isinstance(kind, str) or kind not in shape.records:
+                kinds = either(shape.records)
+                hint = nearest(kind, shape.records) if isinstance(kind, str) else ""
+                return self.findings.error(given, _join(path, "kind"), f"found {found(kind)}, expected {kinds}", hint)
+        others = {key.name: other for other, record in shape.records.items() for key in record.keys}
+        return self._record(shape.records[kind], node, path, others)
+
+    def _many(self, shape: Many, node: Node, path: str) -> Any:
+        if isinstance(node.value, list):
+            nodes = node.value
+        elif shape.single:
+            item = self.read(shape.item, node, path)
+            return INVALID if item is INVALID else [item]
+        else:
+            return self._wrong_type(shape, node, path)
+        if len(nodes) < shape.at_least:
+            return self.findings.error(node, path, f"found an empty list, expected {allowed(shape.item)}")
+        items = [self.read(shape.item, n, f"{path}[{i}]") for i, n in enumerate(nodes)]
+        if shape.unique:
+            self._check_unique(items, nodes, path)
+        return INVALID if any(i is INVALID for i in items) else items
+
+    def _check_unique(self, items: list[Any], nodes: list[Node], path: str) -> None:
+        seen: dict[object, int] = {}
+        for i, (item, node) in enumerate(zip(items, nodes, strict=True)):
+            if item is INVALID:
+                continue
+            identity = item if isinstance(item, str) else msgspec.json.encode(node.plain, order="deterministic")
+            first = seen.setdefault(identity, i)
+            if first != i:
+                what = f'"{item}"' if isinstance(item, str) else "the same entry"
+                self.findings.error(node, f"{path}[{i}]", f"lists {what} again", f"it is {path}[{first}] already")
+
+    def _check_entry(self, shape: CheckEntry, node: Node, path: str) -> Any:
+        if not isinstance(node.value, dict) or len(node.value) != 1:
+            hint = f"write {{{node.value}: {{}}}}" if isinstance(node.value, str) else ""
+            return self._wrong_type(shape, node, path, hint)
+        name, entry = next(iter(node.value.items()))
+        try:
+            read_scalar(shape.name, name)
+        except BadValueError as e:
+            return self.findings.error(entry, path, str(e))
+        if not isinstance(entry.node.value, dict):
+            message = f"found {found(entry.node.value)}, expected a mapping of settings"
+            return self.findings.error(entry.node, _join(path, name), message, "{} takes the defaults")
+        settings = read_settings(entry.node, _join(path, name), self.findings)
+        return INVALID if settings is INVALID else Check(name, settings)
+
+    def _wrong_type(self, shape: Shape, node: Node, path: str, hint: str = "") -> Any:
+        what = "an empty mapping" if node.value == {} else found(node.value)
+        if node.value is None:
+            hint = "give it a value, or remove the key"
+        return self.findings.error(node, path, f"found {what}, expected {allowed(shape)}", hint)
+
+
+def _check_references(root: Node, references: list[_Reference], findings: Findings) -> None:
+    """Routes have to name exporters that exist; an exporter that no route names gets nothing."""
+    entry = root.value.get("exporters")
+    if entry is not None and not isinstance(entry.node.value, dict):
+        return
+    names = entry.node.value if entry else Config().exporters
+    for reference in references:
+        if reference.name not in names:
+            message = f'there is no exporter "{reference.name}", there are {", ".join(names)}'
+            findings.error(reference.node, reference.path, message, nearest(reference.name, names))
+    routed = {r.name for r in references}
+    if entry is not None and "routes" in root.value:
+        for name, exporter in entry.node.value.items():
+            if name not in routed:
+                findings.warning(exporter, f"exporters.{name}", "no route leads to this exporter")
+
+
+def _has_key(shape: Shape, name: str) -> bool:
+    return isinstance(shape, Record) and shape.key(name) is not None
+
+
+def _origin(node: Node, value: Any) -> str:
+    return f" (from {found(node.value)})" if isinstance(node.value, str) and node.value != value else ""
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

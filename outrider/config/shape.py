@@ -1,0 +1,252 @@
+"""What a key may hold, as data.
+
+The model's annotations are turned into a tree of shapes once, and three interpreters walk that tree: `check` reads a
+file by it, `schema` writes the JSON schema from it and `reference` the documentation. None of the three knows a key
+by name, so they cannot disagree with the model.
+"""
+
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, Union
+
+import msgspec
+
+from outrider.config.problems import either
+from outrider.config.units import duration_text, size_text
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """What a key means, in one or two sentences; `default` says in words what stands in when the key is missing."""
+
+    text: str
+    default: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bool:
+    """true or false."""
+
+
+@dataclass(frozen=True, slots=True)
+class Int:
+    """A whole number from `low` to `high`."""
+
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Seconds, more than `above` and at most `high`."""
+
+    above: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Bytes from `low` to `high` (None: no upper bound)."""
+
+    low: int = 0
+    high: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string: `pattern` is what the schema can say of it, `check` (raises ValueError with the reason) the rest.
+
+    `role` is `exporter` for the name of an exporter and `file` for a path that should exist.
+    """
+
+    allowed: str = "a string"
+    pattern: str = r"\S"
+    check: Callable[[str], object] | None = None
+    role: Literal["", "exporter", "file"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A secret: one of `words`, `{env: X}`, `{file: path}` or (if `plain`) the value itself."""
+
+    words: tuple[str, ...] = ()
+    plain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Nullable:
+    """The shape, or null."""
+
+    item: "Shape"
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """A list of `item`; with `single`, one item may stand for a list of one."""
+
+    item: "Shape"
+    at_least: int = 0
+    unique: bool = False
+    single: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CheckEntry:
+    """`{name: {settings}}`: the settings are the check's own affair, except that secrets in them are hidden."""
+
+    name: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a record: its name in the file, its attribute in the model, and what it means."""
+
+    name: str
+    attribute: str
+    shape: "Shape"
+    doc: Doc
+    required: bool
+    default: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A mapping with known keys, read into the struct `type`."""
+
+    type: type[msgspec.Struct]
+    keys: tuple[Key, ...]
+    at_least: int = 0
+
+    @property
+    def doc(self) -> str:
+        """The struct's docstring, on one line."""
+        return " ".join((self.type.__doc__ or "").split())
+
+    def key(self, name: str) -> Key | None:
+        """The key called `name` in the file."""
+        return next((k for k in self.keys if k.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Variants:
+    """A mapping from free names to records, told apart by their key `kind` (the first is meant if it is missing)."""
+
+    name: Text
+    records: dict[str, Record]
+
+    @property
+    def default(self) -> str:
+        """The kind that is meant when none is given."""
+        return next(iter(self.records))
+
+
+Shape = (
+    Bool | Int | Duration | Size | Text | Choice | Hidden | Nullable | Many | CheckEntry | Record | Variants
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """In an annotation of a list: the bounds of `Many`. In one of a record: how many keys at least."""
+
+    at_least: int = 0
+    unique: bool = False
+    single: bool = False
+
+
+@cache
+def record_of(struct: type[msgspec.Struct]) -> Record:
+    """The shape of a struct, derived from its annotations, defaults and docstring."""
+    keys = [_key(field) for field in msgspec.structs.fields(struct)]
+    return Record(struct, tuple(keys))
+
+
+def _key(field: msgspec.structs.FieldInfo) -> Key:
+    default = field.default
+    if field.default_factory is not msgspec.NODEFAULT:
+        default = field.default_factory()
+    doc = next((m for m in _marks(field.type) if isinstance(m, Doc)), Doc(""))
+    return Key(field.encode_name, field.name, shape_of(field.type), doc, field.required, default)
+
+
+def shape_of(annotation: Any) -> Shape:
+    """The shape that an annotation of the model stands for; TypeError if the model uses something unknown."""
+    members = Members()
+    for mark in _marks(annotation):
+        if isinstance(mark, Members):
+            members = mark
+        elif isinstance(mark, Shape):
+            return Nullable(mark) if _is_optional(_bare(annotation)) else mark
+    bare = _bare(annotation)
+    origin, arguments = typing.get_origin(bare), typing.get_args(bare)
+    if _is_optional(bare):
+        return Nullable(shape_of(next(a for a in arguments if a is not types.NoneType)))
+    if origin is Literal:
+        return Choice(arguments)
+    if origin is list:
+        return Many(shape_of(arguments[0]), members.at_least, members.unique, members.single)
+    if bare is bool:
+        return Bool()
+    if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
+        record = record_of(bare)
+        return Record(record.type, record.keys, members.at_least)
+    raise TypeError(f"no shape for {annotation!r}")
+
+
+def variants_of(name: Text, union: Any) -> Variants:
+    """The shape of a mapping to a union of structs that each have a `kind`."""
+    records = [record_of(struct) for struct in typing.get_args(union)]
+    kinds = [next(k.default for k in record.keys if k.name == "kind") for record in records]
+    return Variants(name, dict(zip(kinds, records, strict=True)))
+
+
+def allowed(shape: Shape) -> str:
+    """What may stand here, in words: the end of an error message and the type column of the reference."""
+    match shape:
+        case Bool():
+            return "true or false"
+        case Int(low, high):
+            return f"a whole number from {low} to {high}"
+        case Duration(above, high):
+            return f"a duration above {duration_text(above)} and up to {duration_text(high)}, such as 250ms or 15s"
+        case Size(low, high):
+            bounds = f" from {size_text(low)} to {size_text(high)}" if high else ""
+            return f"a size{bounds}, such as 512KiB or 10MB"
+        case Text():
+            return shape.allowed
+        case Choice(words):
+            return either(words)
+        case Hidden(words, plain):
+            return either([*words, *(["a secret string"] if plain else []), "{env: X}", "{file: path}"])
+        case Nullable(item):
+            return f"{allowed(item)}, or null"
+        case Many(item, single=single):
+            return f"{allowed(item)}, or a list of such" if single else f"a list ({allowed(item)} each)"
+        case CheckEntry():
+            return "a mapping of one check name to its settings"
+        case Record():
+            return "a mapping with the keys " + ", ".join(k.name for k in shape.keys)
+        case Variants():
+            return "a mapping of names to mappings"
+
+
+def _marks(annotation: Any) -> tuple[Any, ...]:
+    return getattr(annotation, "__metadata__", ())
+
+
+def _bare(annotation: Any) -> Any:
+    return annotation.__origin__ if _marks(annotation) else annotation
+
+
+def _is_optional(bare: Any) -> bool:
+    return typing.get_origin(bare) in (Union, types.UnionType) and types.NoneType in typing.get_args(bare)
