@@ -27,7 +27,7 @@ def read_hidden(shape: Hidden, node: Node, path: str, findings: Findings) -> Any
     text = findings.expanded(node, path)
     if text is INVALID or text in shape.words:
         return text
-    if not shape.plain:
+    if shape.only_file:
         hint = nearest(text, shape.words) or "write the path of a file as {file: path}"
         return findings.error(node, path, f"found another string, expected {allowed(shape)}", hint)
     if not text.strip():
@@ -74,9 +74,10 @@ def _read_secret_setting(node: Node, path: str, findings: Findings) -> Any:
 
 
 def _reference(shape: Hidden, node: Node, path: str, findings: Findings) -> Any:
-    unknown = [name for name in node.value if name not in ("env", "file")]
+    known = ("file",) if shape.only_file else ("env", "file")
+    unknown = [name for name in node.value if name not in known]
     if unknown or len(node.value) != 1:
-        hint = nearest(unknown[0], ("env", "file")) if unknown else ""
+        hint = nearest(unknown[0], known) if unknown else ""
         named = "the keys " + ", ".join(node.value) if node.value else "an empty mapping"
         return findings.error(node, path, f"found {named}, expected {allowed(shape)}", hint)
     key, entry = next(iter(node.value.items()))

@@ -205,10 +205,10 @@ class Stackdriver(msgspec.Struct, frozen=True):
     project: Annotated[str | None, forms.NAME, Doc("Project to write to.", default="`cluster.project`")] = None
     credentials: Annotated[
         Literal["adc", "none"] | Secret,
-        Hidden(("adc", "none"), plain=False),
+        Hidden(("adc", "none"), only_file=True),
         Doc(
             "Identity to write with: `adc` takes Application Default Credentials, `none` sends no token (for the "
-            "intake), a file or variable holds the JSON of a service account or of Workload Identity Federation."
+            "intake), a file holds the JSON of a service account or of Workload Identity Federation."
         ),
     ] = "adc"
     logs_endpoint: Annotated[Url, Doc("Base URL of the Logging API.")] = "https://logging.googleapis.com"

@@ -88,9 +88,9 @@ def _schema(shape: Shape) -> Schema:
                 "propertyNames": {"pattern": name.pattern},
                 "additionalProperties": {"type": "object"},
             }
-        case Hidden(words, plain):
-            strings = ([{"enum": list(words)}] if words else []) + ([_nonempty()] if plain else [])
-            return _any(*strings, *([] if plain else [_VARIABLE]), *_SECRET)
+        case Hidden(words, only_file):
+            strings = ([{"enum": list(words)}] if words else []) + ([] if only_file else [_nonempty()])
+            return _any(*strings, *([_VARIABLE, _SECRET[1]] if only_file else _SECRET))
         case Record():
             return _record(shape)
         case Variants():

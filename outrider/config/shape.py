@@ -77,10 +77,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """A secret: one of `words`, `{env: X}`, `{file: path}` or (if `plain`) the value itself."""
+    """A secret: one of `words`, `{file: path}`, and unless `only_file` also `{env: X}` or the value itself."""
 
     words: tuple[str, ...] = ()
-    plain: bool = True
+    only_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +226,8 @@ def allowed(shape: Shape) -> str:
             return shape.allowed
         case Choice(words):
             return either(words)
-        case Hidden(words, plain):
-            return either([*words, *(["a secret string"] if plain else []), "{env: X}", "{file: path}"])
+        case Hidden(words, only_file):
+            return either([*words, *([] if only_file else ["a secret string", "{env: X}"]), "{file: path}"])
         case Nullable(item):
             return f"{allowed(item)}, or null"
         case Many(item, single=single):

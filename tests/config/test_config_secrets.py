@@ -132,7 +132,7 @@ metrics:
     - redis: {{host: h, password: "{HIDDEN}", nested: {{api_key: {HIDDEN}, list: [{{env: KEY}}]}}}}
     - mongodb: {{uri: "mongodb://user:{HIDDEN}@db:27017"}}
 exporters:
-  google: {{kind: stackdriver, credentials: {{env: KEY}}, logs_endpoint: "http://u:{HIDDEN}@localhost:1"}}
+  google: {{kind: stackdriver, credentials: {{file: key.json}}, logs_endpoint: "http://u:{HIDDEN}@localhost:1"}}
   datadog: {{kind: datadog, api_key: "${{KEY}}"}}
 """
 
@@ -150,7 +150,7 @@ def test_a_configuration_never_shows_its_secrets() -> None:
 
 def test_a_dump_tells_where_secrets_come_from() -> None:
     plain = dump(parse(FULL, env={"KEY": HIDDEN}))
-    assert plain["exporters"]["google"]["credentials"] == {"env": "KEY"}
+    assert plain["exporters"]["google"]["credentials"] == {"file": "key.json"}
     assert plain["kube"]["token"] == "***"
     assert plain["metrics"]["checks"][1]["settings"]["uri"] == "mongodb://user:***@db:27017"
 

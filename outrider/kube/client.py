@@ -1,0 +1,217 @@
+"""One HTTPS client for the kubelet and the API server: bearer token, CA, bounded waits, and errors that say what to do.
+
+The token is asked for at every request, so a rotated one (kubelet replaces projected tokens about hourly) is used from
+the next request on. Every read has a timeout and every answer that is read as a whole has a deadline and a size.
+
+Certificates are verified against the given CA, else against the system's trust store; `verify=False` is for the one
+case that `outrider.kube.pods.from_config` describes. A CA file is read again after a failed handshake.
+"""
+
+import contextlib
+import os
+import ssl
+import threading
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlencode
+
+import urllib3
+from urllib3 import exceptions
+
+from outrider.model.clock import Clock
+
+MAX_BODY = 256 << 20
+MAX_LINE = 16 << 20
+CONNECT_TIMEOUT = 5.0
+
+
+class Token(Protocol):
+    """A secret that is read anew whenever it is needed."""
+
+    def read(self) -> str:
+        """The token now. Raises whatever it likes if it cannot be read; the text must not hold the secret."""
+        ...
+
+
+class TokenFile:
+    """A token in a file, such as the one of the pod's service account; read at every use."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def read(self) -> str:
+        return self.path.read_text(encoding="utf-8").strip()
+
+
+class KubeError(Exception):
+    """A request that brought nothing.
+
+    `kind` is the counter's label: unauthorized, forbidden, gone, throttled, server, rejected, certificate, connection,
+    timeout, garbage or token. `retry_after` is the server's wish in seconds (0 if it has none).
+    """
+
+    def __init__(self, kind: str, text: str, retry_after: float = 0.0) -> None:
+        super().__init__(text)
+        self.kind, self.retry_after = kind, retry_after
+
+
+class KubeClient:
+    """GET requests to one server; `close` from another thread ends the one that is under way."""
+
+    def __init__(
+        self,
+        url: str,
+        token: Token | None,
+        ca: str | os.PathLike[str] | None,
+        clock: Clock,
+        *,
+        verify: bool = True,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._token, self._ca, self._clock, self._verify = token, ca, clock, verify
+        self._pool: urllib3.PoolManager | None = None
+        self._open: urllib3.BaseHTTPResponse | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def get(self, path: str, params: Mapping[str, str], accept: str, timeout: float = 30.0) -> bytes:
+        """The whole body of a 200 answer, within `timeout` seconds. Raises KubeError."""
+        deadline = self._clock.monotonic() + timeout
+        body = bytearray()
+        with contextlib.closing(self._stream(path, params, accept, timeout)) as chunks:
+            for chunk in chunks:
+                body += chunk
+                if self._clock.monotonic() > deadline:
+                    raise KubeError("timeout", f"GET {self.url}{path}: not all of it came within {timeout:.0f} s")
+                if len(body) > MAX_BODY:
+                    raise KubeError("garbage", f"GET {self.url}{path}: an answer of more than {MAX_BODY >> 20} MiB")
+        return bytes(body)
+
+    def lines(self, path: str, params: Mapping[str, str], accept: str, silence: float) -> Generator[bytes, None, None]:
+        """The lines of a 200 answer as they arrive, until the server ends it (a half line at the end is dropped).
+
+        Raises KubeError, of kind `timeout` when nothing has come for `silence` seconds.
+        """
+        rest = b""
+        with contextlib.closing(self._stream(path, params, accept, silence)) as chunks:
+            for chunk in chunks:
+                *whole, rest = (rest + chunk).split(b"\n")
+                yield from filter(bytes.strip, whole)
+                if len(rest) > MAX_LINE:
+                    raise KubeError("garbage", f"GET {self.url}{path}: a line of more than {MAX_LINE >> 20} MiB")
+
+    def close(self) -> None:
+        """End the request under way (it raises KubeError or ends early) and every later one at its first byte."""
+        with self._lock:
+            self._closed = True
+            if self._open is not None:
+                _shut(self._open)
+
+    def _stream(
+        self, path: str, params: Mapping[str, str], accept: str, timeout: float
+    ) -> Generator[bytes, None, None]:
+        response = None
+        try:
+            response = self._request(f"{self.url}{path}?{urlencode(params)}".rstrip("?"), accept, timeout)
+            self._check(path, response)
+            while chunk := response.read1(65536):
+                yield chunk
+        except (exceptions.HTTPError, OSError) as e:
+            raise self._error(path, e, timeout) from e
+        finally:
+            with self._lock:
+                self._open = None
+            if response is not None:
+                response.close()
+
+    def _request(self, url: str, accept: str, timeout: float) -> urllib3.BaseHTTPResponse:
+        headers = {"Accept": accept, "User-Agent": "outrider"}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {_read(self._token)}"
+        response = self._connections().request(
+            "GET",
+            url,
+            headers=headers,
+            preload_content=False,
+            redirect=False,
+            retries=False,
+            timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT, timeout), read=timeout),
+        )
+        with self._lock:
+            self._open = response
+            if self._closed:
+                _shut(response)
+        return response
+
+    def _connections(self) -> urllib3.PoolManager:
+        if self._pool is None:
+            self._pool = urllib3.PoolManager(maxsize=1, ssl_context=self._tls())
+        return self._pool
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if not self.url.startswith("https:"):
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self._ca)
+        except (OSError, ValueError) as e:
+            raise KubeError("certificate", f"the CA file {self._ca} cannot be used ({e}); see kube.ca") from e
+        # Python 3.13 began to demand extensions that the CAs of many clusters do not carry.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        if not self._verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            urllib3.disable_warnings(exceptions.InsecureRequestWarning)
+        return context
+
+    def _check(self, path: str, response: urllib3.BaseHTTPResponse) -> None:
+        status = response.status
+        if status == 200:
+            return
+        where = f"GET {self.url}{path} answered {status}"
+        if status == 401:
+            raise KubeError("unauthorized", f"{where}: the bearer token is not accepted (expired?); see kube.token")
+        if status == 403:
+            raise KubeError("forbidden", f"{where}: the service account lacks a right; {_right(path)}")
+        if status == 410:
+            raise KubeError("gone", f"{where}: the resource version is too old")
+        if status == 429 or status >= 500:
+            kind = "throttled" if status == 429 else "server"
+            raise KubeError(kind, where, _retry_after(response.headers.get("Retry-After")))
+        raise KubeError("rejected", f"{where}; see kube.url")
+
+    def _error(self, path: str, error: Exception, timeout: float) -> KubeError:
+        where = f"GET {self.url}{path}"
+        if isinstance(error, exceptions.SSLError):
+            self._pool = None  # the CA file is read again: it may have been replaced
+            return KubeError("certificate", f"{where}: {error}; see kube.ca")
+        if isinstance(error, exceptions.TimeoutError) and not isinstance(error, exceptions.NewConnectionError):
+            return KubeError("timeout", f"{where}: silent for {timeout:.0f} s")
+        return KubeError("connection", f"{where}: {error}")
+
+
+def _read(token: Token) -> str:
+    try:
+        text = token.read()
+    except Exception as e:  # a token source of any kind: its failure is a failed request, not the end of the thread
+        raise KubeError("token", f"the bearer token cannot be read ({e}); see kube.token") from e
+    if not (text and text.isascii() and text.isprintable()):
+        raise KubeError("token", "the bearer token is empty, or not a token; see kube.token")
+    return text
+
+
+def _right(path: str) -> str:
+    if path == "/pods":
+        return "it needs `get` on nodes/pods (fine-grained kubelet authorization) or nodes/proxy"
+    return "it needs `list` and `watch` on pods"
+
+
+def _retry_after(value: str | None) -> float:
+    # Delta-seconds only: that is what the API server sends (RFC 9110 section 10.2.3 also allows a date).
+    return float(value) if value is not None and value.isdecimal() else 0.0
+
+
+def _shut(response: urllib3.BaseHTTPResponse) -> None:
+    # A close would wait for the reader; a shutdown of the socket wakes it. It may already be closed, or handed back.
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        response.shutdown()

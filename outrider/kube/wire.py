@@ -1,0 +1,139 @@
+"""Pods as the kubelet and the API server send them, decoded to the few fields that are needed.
+
+Both answer with a list of pod objects of 5 to 30 KB each, of which `metadata` matters here. msgspec walks the JSON
+and builds nothing for the rest. Every item is decoded by itself, so that one odd pod costs itself and not the list.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from outrider.kube.owners import OwnerReference, controller_of
+from outrider.model.pod import Pod
+
+CONFIG_HASH = "kubernetes.io/config.hash"
+CONFIG_MIRROR = "kubernetes.io/config.mirror"
+CONFIG_SOURCE = "kubernetes.io/config.source"
+
+
+class _PodMeta(msgspec.Struct, rename="camel"):
+    name: str
+    uid: str
+    namespace: str = "default"
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    owner_references: list[OwnerReference] | None = None
+
+
+class _PodObject(msgspec.Struct):
+    metadata: _PodMeta
+
+
+class _ListMeta(msgspec.Struct, rename={"resource_version": "resourceVersion", "token": "continue"}):
+    resource_version: str = ""
+    token: str = ""
+
+
+class _PodList(msgspec.Struct):
+    metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
+    items: list[msgspec.Raw] | None = None
+
+
+class _Versioned(msgspec.Struct):
+    metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
+
+
+class _Status(msgspec.Struct):
+    code: int = 0
+    reason: str = ""
+    message: str = ""
+
+
+class _WatchEvent(msgspec.Struct):
+    type: str
+    object: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class PodPage(NamedTuple):
+    """One page of a pod list. `next` is the token of the next page ("" on the last), `bad` counts unreadable items."""
+
+    pods: list[Pod]
+    resource_version: str
+    next: str
+    bad: int
+
+
+class Change(NamedTuple):
+    """One line of a watch: ADDED, MODIFIED, DELETED (with the pod), BOOKMARK, or ERROR (with the Status' code)."""
+
+    type: str
+    resource_version: str = ""
+    pod: Pod | None = None
+    code: int = 0
+    message: str = ""
+
+
+_pod_list = msgspec.json.Decoder(_PodList)
+_pod_object = msgspec.json.Decoder(_PodObject)
+_watch_event = msgspec.json.Decoder(_WatchEvent)
+_versioned = msgspec.json.Decoder(_Versioned)
+_status = msgspec.json.Decoder(_Status)
+
+
+def read_list(body: bytes) -> PodPage:
+    """The pods of a PodList (or PartialObjectMetadataList, or the kubelet's `/pods`).
+
+    Raises ValueError if the body as a whole is not such a list; unreadable items are left out and counted.
+    """
+    try:
+        page = _pod_list.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise ValueError(f"not a pod list: {e}") from e
+    pods, bad = [], 0
+    for item in page.items or ():
+        try:
+            pods.append(_pod(item))
+        except ValueError:
+            bad += 1
+    return PodPage(pods, page.metadata.resource_version, page.metadata.token, bad)
+
+
+def read_change(line: bytes) -> Change:
+    """One line of a watch. Raises ValueError if it is not a watch event of a known type."""
+    try:
+        event = _watch_event.decode(line)
+        if event.type == "ERROR":
+            status = _status.decode(event.object)
+            code = 410 if status.reason in ("Expired", "Gone") else status.code
+            return Change("ERROR", code=code, message=status.message or status.reason)
+        version = _versioned.decode(event.object).metadata.resource_version
+        if event.type == "BOOKMARK":
+            return Change("BOOKMARK", version)
+        if event.type in ("ADDED", "MODIFIED", "DELETED"):
+            return Change(event.type, version, _pod(event.object))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise ValueError(f"not a watch event: {e}") from e
+    raise ValueError(f"not a watch event of a known type: {event.type!r}")
+
+
+def log_uid(uid: str, annotations: dict[str, str]) -> str:
+    """The uid that the pod's log directory carries.
+
+    Kubelet knows a static pod by the hash of its manifest (annotation `kubernetes.io/config.hash`) and names the log
+    directory after it. The API server has a mirror of it under a uid of its own, with the hash in that annotation
+    and in `kubernetes.io/config.mirror`. In the kubelet's own list, a pod that came from the API server says so in
+    `kubernetes.io/config.source`, and keeps its uid even if a copied manifest left the other annotations on it.
+    """
+    if annotations.get(CONFIG_SOURCE) == "api":
+        return uid
+    return annotations.get(CONFIG_HASH) or annotations.get(CONFIG_MIRROR) or uid
+
+
+def _pod(raw: msgspec.Raw) -> Pod:
+    try:
+        meta = _pod_object.decode(raw).metadata
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        raise ValueError(f"not a pod: {e}") from e
+    labels, annotations = meta.labels or {}, meta.annotations or {}
+    uid = log_uid(meta.uid, annotations)
+    return Pod(uid, meta.name, meta.namespace, labels, annotations, controller_of(meta.owner_references or (), labels))
