@@ -1,0 +1,56 @@
+"""`outrider intake`: the local Cloud Logging as a command, until Ctrl-C."""
+
+import signal
+import sys
+import threading
+
+import click
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, envvar="OUTRIDER_INTAKE_HOST", help="Address to bind.")
+@click.option(
+    "--port", default=8085, show_default=True, envvar="OUTRIDER_INTAKE_PORT", help="REST and console; 0: a free one."
+)
+@click.option(
+    "--grpc-port", type=int, envvar="OUTRIDER_INTAKE_GRPC_PORT", help="gRPC; 0: a free one; not given: no gRPC."
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME[:PROBABILITY]",
+    envvar="OUTRIDER_INTAKE_FAULT",
+    help="Fail write requests: 401, 403, 429, 500, 503, hang, reset, lost-ack. May be repeated.",
+)
+@click.option("--seed", type=int, envvar="OUTRIDER_INTAKE_SEED", help="Draw the faults the same way every time.")
+@click.option(
+    "--keep",
+    default=200_000,
+    show_default=True,
+    type=click.IntRange(min=0),
+    envvar="OUTRIDER_INTAKE_KEEP",
+    help="Newest entries to keep in full; counters and de-duplication are not bounded by it.",
+)
+def intake(host: str, port: int, grpc_port: int | None, faults: tuple[str, ...], seed: int | None, keep: int) -> None:
+    """Stand in for the Cloud Logging API, with a live console at the printed address."""
+    from outrider.intake import Intake
+
+    stopped = threading.Event()
+    try:
+        server = Intake(host, port, grpc_port, faults, seed, keep).start()
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--fault") from None
+    except ImportError as error:
+        raise click.ClickException(f"gRPC needs the extra: pip install 'outrider[intake]' ({error})") from None
+    except (OSError, OverflowError) as error:
+        raise click.ClickException(f"cannot listen on {host}:{port}: {error}") from None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    grpc_text = f"gRPC on {server.grpc_target}" if grpc_port is not None else "gRPC off (--grpc-port)"
+    click.echo(f"Cloud Logging intake on {server.url}, {grpc_text}; Ctrl-C ends it", err=True)
+    stopped.wait()
+    server.stop()
+    stats = server.stats()
+    click.echo(f"{stats['received']} entries received, {stats['repeated']} of them repeats", err=True)
+    sys.exit(0)

@@ -1,0 +1,91 @@
+"""Faults on demand: how the intake misbehaves when told to.
+
+A fault is written `NAME[:PROBABILITY]`: an HTTP status the API is known to answer, or `hang` (never answers), `reset`
+(the connection breaks before anything is stored) and `lost-ack` (everything is stored, the answer is lost). For every
+write request the faults are drawn in their order, and the first that hits happens. With a seed the draws repeat.
+"""
+
+import random
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from outrider.intake import errors
+from outrider.intake.errors import ApiError
+
+_ANSWERS: dict[str, tuple[int, str]] = {
+    "401": (
+        errors.UNAUTHENTICATED,
+        "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid"
+        " authentication credential.",
+    ),
+    "403": (
+        errors.PERMISSION_DENIED,
+        "Permission 'logging.logEntries.create' denied on resource (or it may not exist).",
+    ),
+    "429": (
+        errors.RESOURCE_EXHAUSTED,
+        "Quota exceeded for quota metric 'Write requests' and limit 'Write requests per minute' of service"
+        " 'logging.googleapis.com'.",
+    ),
+    "500": (errors.INTERNAL, "Internal error encountered."),
+    "503": (errors.UNAVAILABLE, "The service is currently unavailable."),
+}
+_CONNECTION = ("hang", "reset", "lost-ack")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way to fail and how likely it is for a request (0 to 1)."""
+
+    name: str
+    probability: float = 1.0
+
+    @classmethod
+    def parse(cls, spec: str) -> "Fault":
+        """`503`, `503:0.2`, `lost-ack:0.01`; ValueError that names the known faults and the form."""
+        name, colon, chance = spec.strip().partition(":")
+        if name not in _ANSWERS and name not in _CONNECTION:
+            known = ", ".join((*_ANSWERS, *_CONNECTION))
+            raise ValueError(f"unknown fault {name!r} in {spec!r}: use one of {known}, with :PROBABILITY if not always")
+        try:
+            probability = float(chance) if colon else 1.0
+        except ValueError:
+            probability = -1.0
+        if not 0 <= probability <= 1:
+            raise ValueError(f"the probability in {spec!r} must be a number from 0 to 1")
+        return cls(name, probability)
+
+    def __str__(self) -> str:
+        return self.name if self.probability == 1 else f"{self.name}:{self.probability:g}"
+
+    def error(self) -> ApiError | None:
+        """The answer, for a fault that is one."""
+        answer = _ANSWERS.get(self.name)
+        return ApiError(*answer) if answer else None
+
+
+class Faults:
+    """The faults in force; they may be replaced at any time."""
+
+    def __init__(self, specs: Iterable[str] = (), seed: int | None = None) -> None:
+        self._random = random.Random(seed)
+        self._lock = threading.Lock()
+        self._faults: list[Fault] = []
+        self.set(specs)
+
+    def set(self, specs: Iterable[str]) -> None:
+        """Replace all faults; ValueError, and nothing changes, if one of them is unknown."""
+        faults = [Fault.parse(spec) for spec in specs]
+        with self._lock:
+            self._faults = faults
+
+    def specs(self) -> list[str]:
+        """The faults in force, as written."""
+        with self._lock:
+            return [str(fault) for fault in self._faults]
+
+    def draw(self) -> Fault | None:
+        """What happens to the next request."""
+        with self._lock:
+            return next((fault for fault in self._faults if self._random.random() < fault.probability), None)

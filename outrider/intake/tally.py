@@ -1,0 +1,57 @@
+"""The intake's counters: what arrived, how often, from where, how fast and how late.
+
+Numbers only, and none of them bounded by how many entries are kept. The owner holds its lock around every call.
+"""
+
+from collections import Counter
+from typing import Any
+
+_SECONDS = 60
+_RATE_OVER = 5
+
+
+class Tally:
+    """Counters of one intake. `start` and all later `now` are monotonic seconds."""
+
+    def __init__(self, start: float) -> None:
+        self._start = start
+        self.unique = 0
+        self.repeated = 0
+        self.conflicting = 0
+        self.rejected = 0
+        self.too_old = 0
+        self.compressed = 0
+        self.uncompressed = 0
+        self.lists = 0
+        self.lag = 0.0
+        self.requests: Counter[str] = Counter()
+        self.namespaces: Counter[str] = Counter()
+        self._per_second: Counter[int] = Counter()
+
+    def arrived(self, entries: int, now: float) -> None:
+        """Note that `entries` were written at `now`, and forget seconds that left the window."""
+        second = int(now)
+        self._per_second[second] += entries
+        for old in [past for past in self._per_second if past <= second - _SECONDS]:
+            del self._per_second[old]
+
+    def snapshot(self, now: float) -> dict[str, Any]:
+        """All numbers, JSON-ready. Names and meaning: docs/intake.md."""
+        second = int(now)
+        window = [self._per_second[past] for past in range(second - _SECONDS + 1, second + 1)]
+        return {
+            "received": self.unique + self.repeated,
+            "unique": self.unique,
+            "repeated": self.repeated,
+            "conflicting": self.conflicting,
+            "rejected": self.rejected,
+            "too_old": self.too_old,
+            "requests": dict(sorted(self.requests.items())),
+            "lists": self.lists,
+            "bytes": {"compressed": self.compressed, "uncompressed": self.uncompressed},
+            "namespaces": dict(self.namespaces.most_common()),
+            "per_second": window,
+            "rate": sum(window[-_RATE_OVER - 1 : -1]) / _RATE_OVER,
+            "lag": self.lag,
+            "uptime": now - self._start,
+        }
