@@ -1,0 +1,55 @@
+"""Entries on standard output: what would be sent to Cloud Logging, one JSON object a line, for eyes and pipes."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from typing import BinaryIO
+
+from outrider.exporters.answer import Answer, Verdict
+from outrider.exporters.stackdriver.context import StreamContext
+from outrider.exporters.stackdriver.encode import Encoder, Record
+from outrider.model.clock import Clock
+from outrider.model.cluster import Cluster
+from outrider.model.counters import Counters
+from outrider.model.pod import Pod
+from outrider.model.stream import Stream
+
+
+class ConsoleLogs:
+    """A `LogDestination` whose requests are writes to `out`."""
+
+    max_request = 1 << 20
+
+    def __init__(
+        self, name: str, cluster: Cluster, clock: Clock, counters: Counters, out: BinaryIO | None = None
+    ) -> None:
+        self._cluster = cluster
+        self._encoder = Encoder(cluster.project, False, clock, counters, name)
+        self._out = out or sys.stdout.buffer
+        self._lock = threading.Lock()
+
+    def context(self, stream: Stream, pod: Pod | None) -> StreamContext:
+        return StreamContext(stream, pod, self._cluster, self._cluster.project)
+
+    def encode(
+        self, records: Iterable[Record], context: StreamContext, generation: Callable[[int], tuple[str, bytes]]
+    ) -> list[bytes]:
+        return self._encoder.encode(records, context, generation)
+
+    def send(self, entries: list[bytes]) -> Answer:
+        try:
+            with self._lock:
+                self._out.write(b"\n".join(entries) + b"\n")
+                self._out.flush()
+        except OSError as e:
+            return Answer(Verdict.HOLD, f"standard output: {e}")
+        return Answer(Verdict.ACCEPTED)
+
+    def plainer(self, entry: bytes) -> bytes | None:  # noqa: ARG002 - nothing is ever refused here
+        return None
+
+    def refresh(self) -> None:
+        """There is nobody to ask."""
+
+    def close(self) -> None:
+        """Standard output belongs to the process."""

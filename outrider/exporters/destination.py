@@ -1,0 +1,48 @@
+"""What the pipeline asks of an exporter of logs. Anything that has these is one."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from outrider.exporters.answer import Answer
+from outrider.model.pod import Pod
+from outrider.model.stream import Stream
+
+
+class LogDestination(Protocol):
+    """Encodes records and sends what it encoded. `encode` is called by one thread, `send` by several."""
+
+    @property
+    def max_request(self) -> int:
+        """Bytes of entries that one request may carry."""
+        ...
+
+    def context(self, stream: Stream, pod: Pod | None) -> Any:
+        """What is constant for the entries of a stream, given what is known of its pod."""
+        ...
+
+    def encode(
+        self,
+        records: Iterable[tuple[int, bytes, bytes, bytes]],
+        context: Any,
+        generation: Callable[[int], tuple[str, bytes]],
+    ) -> list[bytes]:
+        """Entries of `records` (position, timestamp, stdout or stderr, content), in order. `generation(turn)` tells
+        the key of the generation that the upper bits of a position name, and the time of its first line.
+        """
+        ...
+
+    def send(self, entries: list[bytes]) -> Answer:
+        """One attempt. Never raises for what the network or the server does."""
+        ...
+
+    def plainer(self, entry: bytes) -> bytes | None:
+        """A refused entry in a form that asks less of the destination; None if it is in its plainest."""
+        ...
+
+    def refresh(self) -> None:
+        """The credentials were refused: get new ones for the next attempt."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections."""
+        ...

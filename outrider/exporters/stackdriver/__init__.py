@@ -1,0 +1,1 @@
+"""Google Cloud Logging (Stackdriver) over REST."""

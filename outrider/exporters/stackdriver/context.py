@@ -1,0 +1,89 @@
+"""Everything about an entry that its line does not say, prepared once per stream.
+
+    …,"logName":"projects/acme/logs/stdout","resource":{"type":"k8s_container",…},"labels":{…}}
+
+closes every entry of a stream's stdout; it is made when the stream is taken up, and again when its pod's metadata
+change, and spliced in as bytes. What GKE writes there is listed in docs/log-format.md with its sources.
+"""
+
+import base64
+import hashlib
+from urllib.parse import quote
+
+import orjson
+
+from outrider.model.cluster import Cluster
+from outrider.model.pod import Pod
+from outrider.model.stream import Stream
+
+MAX_LABELS = 64
+"""Labels that Cloud Logging takes with one entry (log_entry.proto); it refuses the entry beyond."""
+
+
+def log_name(project: str, log_id: str) -> str:
+    """`projects/<project>/logs/<log id>`, the id percent-encoded as log_entry.proto asks."""
+    return f"projects/{project}/logs/{quote(log_id, safe='')}"
+
+
+class StreamContext:
+    """The constant parts of the entries of one stream, for one exporter."""
+
+    __slots__ = ("_resource", "_stdout_stderr_names", "id_head", "labels", "shed", "tails")
+
+    def __init__(self, stream: Stream, pod: Pod | None, cluster: Cluster, project: str) -> None:
+        self.id_head = _stream_id(stream)
+        self._resource = orjson.dumps(
+            {
+                "type": "k8s_container",
+                "labels": {
+                    "project_id": cluster.project,
+                    "location": cluster.location,
+                    "cluster_name": cluster.name,
+                    "namespace_name": stream.namespace,
+                    "pod_name": stream.pod,
+                    "container_name": stream.container,
+                },
+            }
+        )
+        self._stdout_stderr_names = {
+            std: orjson.dumps(log_name(project, std.decode() or "stdout")) for std in (b"stdout", b"stderr", b"")
+        }
+        self.labels = _labels(pod, cluster)
+        self.shed = False
+        self.tails = {std: self.tail(std, {}) for std in self._stdout_stderr_names}
+
+    def tail(self, std: bytes, more: dict[str, str]) -> bytes:
+        """The closing part for `std` with `more` labels, which win over ours. Pod labels beyond MAX_LABELS are left out
+        (`shed` is then true): an entry with fewer labels is better than none."""
+        labels = {**self.labels, **more}
+        if len(labels) > MAX_LABELS:
+            self.shed = True
+            first = {k: v for k, v in labels.items() if k in more or not k.startswith("k8s-pod/")}
+            labels = dict([*first.items(), *((k, v) for k, v in labels.items() if k not in first)][:MAX_LABELS])
+        return b',"logName":%b,"resource":%b,"labels":%b}' % (
+            self._stdout_stderr_names[std],
+            self._resource,
+            orjson.dumps(labels),
+        )
+
+    def prefix(self, generation: str) -> bytes:
+        """The head of the insertIds of one generation's entries; ten hexadecimal digits of offset follow."""
+        return b"%b-%b-" % (self.id_head, generation.encode())
+
+
+def _labels(pod: Pod | None, cluster: Cluster) -> dict[str, str]:
+    labels = {"compute.googleapis.com/resource_name": cluster.node}
+    if pod is not None:
+        if pod.controller is not None:
+            labels["logging.gke.io/top_level_controller_name"] = pod.controller.name
+            labels["logging.gke.io/top_level_controller_type"] = pod.controller.type
+        labels |= {"k8s-pod/" + key.replace(".", "_"): value for key, value in sorted(pod.labels.items())}
+    return labels
+
+
+def _stream_id(stream: Stream) -> bytes:
+    """65 bits of pod uid, container and restart: 13 characters that sort anywhere, but alike for all lines of the
+    stream.
+    """
+    digest = hashlib.blake2b(f"{stream.uid}/{stream.container}/{stream.restart}".encode(), digest_size=10).digest()
+    return base64.b32hexencode(digest)[:13].lower()

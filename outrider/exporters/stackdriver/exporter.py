@@ -1,0 +1,71 @@
+"""The Cloud Logging exporter: encoder and client, put together for one entry of the configuration's `exporters`."""
+
+from collections.abc import Callable, Iterable
+
+import orjson
+
+from outrider.exporters.answer import Answer
+from outrider.exporters.stackdriver.auth import TokenSource
+from outrider.exporters.stackdriver.client import MAX_REQUEST, Client
+from outrider.exporters.stackdriver.context import StreamContext
+from outrider.exporters.stackdriver.encode import Encoder, Record
+from outrider.exporters.stackdriver.limits import MAX_ENTRY, pieces
+from outrider.model.clock import Clock
+from outrider.model.cluster import Cluster
+from outrider.model.counters import Counters
+from outrider.model.pod import Pod
+from outrider.model.stream import Stream
+
+
+class StackdriverLogs:
+    """A `LogDestination` that writes to the logs of `project`; resources are named after `cluster`."""
+
+    max_request = MAX_REQUEST
+
+    def __init__(
+        self,
+        name: str,
+        project: str,
+        cluster: Cluster,
+        endpoint: str,
+        tokens: TokenSource,
+        clock: Clock,
+        counters: Counters,
+        *,
+        connections: int = 4,
+        compress: bool = True,
+        ca: str | None = None,
+        strict: bool = False,
+    ) -> None:
+        self._project, self._cluster = project, cluster
+        self._client = Client(endpoint, tokens, clock, connections, compress, ca)
+        self._encoder = Encoder(project, strict, clock, counters, name)
+
+    def context(self, stream: Stream, pod: Pod | None) -> StreamContext:
+        return StreamContext(stream, pod, self._cluster, self._project)
+
+    def encode(
+        self, records: Iterable[Record], context: StreamContext, generation: Callable[[int], tuple[str, bytes]]
+    ) -> list[bytes]:
+        return self._encoder.encode(records, context, generation)
+
+    def send(self, entries: list[bytes]) -> Answer:
+        return self._client.send(entries)
+
+    def plainer(self, entry: bytes) -> bytes | None:
+        """JSON that the API does not take, for whatever reason, as the text that it is."""
+        fields = orjson.loads(entry)
+        if "jsonPayload" not in fields:
+            return None
+        text = orjson.dumps(fields["jsonPayload"]).decode()
+        kept = {k: fields[k] for k in ("insertId", "timestamp", "severity") if k in fields}
+        rest = {k: fields[k] for k in ("logName", "resource", "labels")}
+        room = MAX_ENTRY - len(orjson.dumps(kept | rest)) - 100
+        head = orjson.dumps(kept)[:-1] + b',"textPayload":' + pieces(text, room)[0]
+        return head + b"," + orjson.dumps(rest)[1:]
+
+    def refresh(self) -> None:
+        self._client.refresh()
+
+    def close(self) -> None:
+        self._client.close()

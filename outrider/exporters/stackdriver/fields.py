@@ -1,0 +1,235 @@
+"""The special fields of a JSON line: those that become parts of the entry instead of its payload.
+
+docs.cloud.google.com/logging/docs/structured-logging lists them. The rule here is that nothing gets lost: a field
+moves when it is what it should be, the usable parts of an object move and the rest stays in the payload under the
+same key, and what is no good stays where it was. `null` stands for a field that was not set.
+
+The fields are what orjson made of the line: key order, dotted keys, nulls and 64-bit integers are kept; a key that
+stands twice has its last value (the API refuses a whole request over one that does).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from outrider.exporters.stackdriver import severity
+from outrider.exporters.stackdriver.times import Timestamps, integer
+
+Fields = dict[str, Any]
+
+_GOOGLE = "logging.googleapis.com/"
+_LATENCY = re.compile(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*s\s*")
+_TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
+
+
+class Special:
+    """What the special fields of one line said. `extra` is `,"key":value` for the entry, ready to be spliced."""
+
+    __slots__ = ("extra", "insert_id", "labels", "severity", "timestamp")
+
+    def __init__(self) -> None:
+        self.severity: bytes | None = None
+        self.timestamp: bytes | None = None
+        self.insert_id: bytes | None = None
+        self.labels: dict[str, str] = {}
+        self.extra = b""
+
+    @property
+    def size(self) -> int:
+        """About the bytes that the fields add to the entry."""
+        return (
+            len(self.extra) + len(self.insert_id or b"") + sum(len(k) + len(v.encode()) for k, v in self.labels.items())
+        )
+
+
+NOTHING_SPECIAL = Special()
+
+
+def extract(fields: Fields, found: frozenset[str], times: Timestamps, project: str) -> Special:
+    """Take the special fields out of `fields`; `found` names those of NAMES that are in it."""
+    special = Special()
+    if not found.isdisjoint(_SEVERITY_KEYS):
+        special.severity = _severity(fields)
+    if not found.isdisjoint(_TIME_KEYS):
+        special.timestamp = _timestamp(fields, times)
+    for key in sorted(found & _OTHERS.keys()):
+        value = fields[key]
+        moved, rest = (b"", None) if value is None else _OTHERS[key](value, special, project)
+        special.extra += moved
+        if rest is None:
+            del fields[key]
+        else:
+            fields[key] = rest
+    return special
+
+
+_Moved = tuple[bytes, Any]
+"""(`,"key":value` for the entry, what stays in the payload: None, the value as it was, or the rest of an object)"""
+
+
+# -- severity ---------------------------------------------------------------------------------------------------------
+
+_ABSENT: Any = object()
+_SEVERITY_KEYS = frozenset({"severity", _GOOGLE + "severity", "level"})
+
+
+def _severity(fields: Fields) -> bytes | None:
+    for key in ("severity", _GOOGLE + "severity", "level"):
+        value = fields.get(key, _ABSENT)
+        if value is _ABSENT:
+            continue
+        if value is None:
+            if key != "level":
+                del fields[key]
+            continue
+        named = severity.parse(value)
+        if named is None:
+            return severity.DEFAULT
+        if key != "level":
+            del fields[key]
+        return named
+    return None
+
+
+# -- timestamp --------------------------------------------------------------------------------------------------------
+
+_TIME_KEYS = frozenset({"timestamp", "timestampSeconds", "time"})
+
+
+def _timestamp(fields: Fields, times: Timestamps) -> bytes | None:
+    value = fields.get("timestamp")
+    if isinstance(value, dict):
+        found = times.from_parts(value.get("seconds"), value.get("nanos", 0))
+        if found is not None:
+            del fields["timestamp"]
+            return found
+    if "timestampSeconds" in fields and "timestampNanos" in fields:
+        found = times.from_parts(fields["timestampSeconds"], fields["timestampNanos"])
+        if found is not None:
+            del fields["timestampSeconds"], fields["timestampNanos"]
+            return found
+    value = fields.get("time")
+    if isinstance(value, str):
+        found = times.parse(value)
+        if found is not None:
+            del fields["time"]
+            return found
+    return None
+
+
+# -- the others -------------------------------------------------------------------------------------------------------
+
+
+def _text(name: bytes) -> Callable[[Any, Special, str], _Moved]:
+    def move(value: Any, _special: Special, _project: str) -> _Moved:
+        if isinstance(value, str) and value:
+            return b',"%b":%b' % (name, orjson.dumps(value)), None
+        return b"", value
+
+    return move
+
+
+def _trace(value: Any, _special: Special, project: str) -> _Moved:
+    if isinstance(value, str) and value:
+        full = f"projects/{project}/traces/{value}" if _TRACE_ID.fullmatch(value) else value
+        return b',"trace":%b' % orjson.dumps(full), None
+    return b"", value
+
+
+def _trace_sampled(value: Any, _special: Special, _project: str) -> _Moved:
+    truth = _truth(value)
+    if truth is None:
+        return b"", value
+    return b',"traceSampled":%b' % orjson.dumps(truth), None
+
+
+def _insert_id(value: Any, special: Special, _project: str) -> _Moved:
+    if isinstance(value, str) and value:
+        special.insert_id = orjson.dumps(value)
+        return b"", None
+    return b"", value
+
+
+def _labels(value: Any, special: Special, _project: str) -> _Moved:
+    if not isinstance(value, dict):
+        return b"", value
+    special.labels = {k: v for k, v in value.items() if isinstance(v, str)}
+    return b"", {k: v for k, v in value.items() if not isinstance(v, str)} or None
+
+
+def _string(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _int64(value: Any) -> str | None:
+    number = integer(value)
+    return None if number is None else str(number)  # proto3 JSON writes 64-bit integers as strings
+
+
+def _int32(value: Any) -> int | None:
+    number = integer(value)
+    return number if number is not None and -(1 << 31) <= number < 1 << 31 else None
+
+
+def _truth(value: Any) -> bool | None:
+    if value in (True, "true", "True", 1) and not isinstance(value, float):
+        return True
+    if value in (False, "false", "False", 0) and not isinstance(value, float):
+        return False
+    return None
+
+
+def _latency(value: Any) -> str | None:
+    if isinstance(value, str) and (m := _LATENCY.fullmatch(value)):
+        return m[1] + "s"
+    if isinstance(value, dict) and value.keys() <= {"seconds", "nanos"}:
+        seconds, nanos = integer(value.get("seconds", 0)), integer(value.get("nanos", 0))
+        if seconds is not None and nanos is not None and seconds >= 0 and 0 <= nanos < 1_000_000_000:
+            return f"{seconds}.{nanos:09d}s" if nanos else f"{seconds}s"
+    return None
+
+
+def _object(name: bytes, types: Mapping[str, Callable[[Any], Any]]) -> Callable[[Any, Special, str], _Moved]:
+    """A message of the entry: its known subfields with usable values move, the others stay."""
+
+    def move(value: Any, _special: Special, _project: str) -> _Moved:
+        if not isinstance(value, dict):
+            return b"", value
+        known: dict[str, Any] = {}
+        rest: dict[str, Any] = {}
+        for key, given in value.items():
+            usable = types[key](given) if key in types else None
+            if usable is not None:
+                known[key] = usable
+            elif key not in types or not (given is None or (isinstance(given, str) and not given.strip())):
+                rest[key] = given
+        return b',"%b":%b' % (name, orjson.dumps(known)) if known or not value else b"", rest or None
+
+    return move
+
+
+_HTTP_REQUEST = {
+    **dict.fromkeys(
+        ("requestMethod", "requestUrl", "userAgent", "remoteIp", "serverIp", "referer", "protocol"), _string
+    ),
+    **dict.fromkeys(("requestSize", "responseSize", "cacheFillBytes"), _int64),
+    **dict.fromkeys(("cacheLookup", "cacheHit", "cacheValidatedWithOriginServer"), _truth),
+    "status": _int32,
+    "latency": _latency,
+}
+
+_OTHERS: dict[str, Callable[[Any, Special, str], _Moved]] = {
+    "httpRequest": _object(b"httpRequest", _HTTP_REQUEST),
+    _GOOGLE + "labels": _labels,
+    _GOOGLE + "insertId": _insert_id,
+    _GOOGLE + "operation": _object(b"operation", {"id": _string, "producer": _string, "first": _truth, "last": _truth}),
+    _GOOGLE + "sourceLocation": _object(b"sourceLocation", {"file": _string, "line": _int64, "function": _string}),
+    _GOOGLE + "trace": _trace,
+    _GOOGLE + "spanId": _text(b"spanId"),
+    _GOOGLE + "trace_sampled": _trace_sampled,
+}
+
+NAMES = frozenset(_OTHERS) | _SEVERITY_KEYS | _TIME_KEYS
+"""Every key that `extract` may act upon."""

@@ -1,0 +1,126 @@
+"""Entries that are larger than Cloud Logging takes: cut so that nothing, or as little as can be, gets lost.
+
+A LogEntry may have 256 KiB (docs.cloud.google.com/logging/quotas), measured on an internal form that nobody outside
+can weigh exactly. So both forms that can be weighed have to fit: the JSON that is sent and the size of the protobuf
+message it becomes. Text is spread over several entries that carry `split` (LogEntry.split, the same uid, counted),
+which the console shows as one. JSON cannot be spread: its longest strings are shortened to a common length and a
+label says so; where that does not help, it is sent as text.
+"""
+
+from typing import Any
+
+import orjson
+
+MAX_ENTRY = 256 * 1024
+"""Bytes of one entry, in either form."""
+_SUSPECT = 16 * 1024
+"""A JSON payload shorter than this fits as a protobuf message whatever it is made of: at most 12 bytes for one of
+JSON.
+"""
+SHORTENED = "outrider.io/shortened"
+"""The label on an entry whose strings were shortened; its value is the size of the line as it was written, in bytes."""
+_MARK = "...[shortened]"
+_LEAST = 64
+
+
+def fits(entry_size: int, payload: bytes, is_text: bool) -> bool:
+    """Whether an entry of `entry_size` JSON bytes with this payload (JSON as well) is small enough in both forms."""
+    if entry_size > MAX_ENTRY:
+        return False
+    return (
+        is_text or len(payload) < _SUSPECT or entry_size - len(payload) + proto_size(orjson.loads(payload)) <= MAX_ENTRY
+    )
+
+
+def proto_size(value: Any) -> int:
+    """About the bytes of a google.protobuf.Value, never less."""
+    size, todo = 0, [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, str):
+            size += len(item.encode()) + 10
+        elif isinstance(item, dict):
+            size += 10 + sum(len(k.encode()) + 20 for k in item)
+            todo.extend(item.values())
+        elif isinstance(item, list):
+            size += 10
+            todo.extend(item)
+        else:
+            size += 11
+    return size
+
+
+def pieces(text: str, room: int) -> list[bytes]:
+    """`text` as JSON strings of at most `room` bytes each, which together say all of it."""
+    escaped = orjson.dumps(text)[1:-1]
+    found, at = [], 0
+    while at < len(escaped):
+        end = _cut(escaped, at, at + room - 2)
+        found.append(b'"%b"' % escaped[at:end])
+        at = end
+    return found or [b'""']
+
+
+def _cut(escaped: bytes, start: int, end: int) -> int:
+    """The last place at or before `end` where the inside of a JSON string may be cut."""
+    if end >= len(escaped):
+        return len(escaped)
+    while end > start + 1 and 0x80 <= escaped[end] < 0xC0:  # inside a UTF-8 sequence
+        end -= 1
+    slash = escaped.rfind(b"\\", max(start, end - 5), end)
+    if slash >= 0:
+        run = slash
+        while run > start and escaped[run - 1] == 0x5C:
+            run -= 1
+        begins_escape = (slash - run) % 2 == 0
+        if begins_escape and slash + (6 if escaped[slash + 1] == 0x75 else 2) > end:
+            return slash
+    return end
+
+
+def shorten(payload: bytes, room: int) -> bytes | None:
+    """The JSON object `payload` with its longest strings cut to one common length, so that both forms fit into `room`
+    bytes; None if that is not to be had by shortening strings."""
+    value = orjson.loads(payload)
+    lengths = sorted(_string_lengths(value), reverse=True)
+    excess = max(len(payload), proto_size(value)) - room
+    while lengths and lengths[0] > _LEAST:
+        level = _level(lengths, excess)
+        shorter = _limit(value, level)
+        encoded = orjson.dumps(shorter)
+        still = max(len(encoded), proto_size(shorter)) - room
+        if still <= 0:
+            return encoded
+        if level <= _LEAST:
+            return None
+        excess += still + 1024
+    return None
+
+
+def _level(lengths: list[int], excess: int) -> int:
+    """The length to which strings of these lengths (longest first) must be cut to save `excess` bytes."""
+    longer, saved = 1, 0
+    while longer < len(lengths):
+        step = (lengths[longer - 1] - lengths[longer]) * longer
+        if saved + step >= excess:
+            break
+        saved, longer = saved + step, longer + 1
+    missing = -(-(excess - saved) // longer)
+    return max(lengths[longer - 1] - missing - len(_MARK), _LEAST)
+
+
+def _string_lengths(value: Any) -> list[int]:
+    if isinstance(value, str):
+        return [len(value)]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [n for item in inner for n in _string_lengths(item)]
+
+
+def _limit(value: Any, level: int) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= level + len(_MARK) else value[:level] + _MARK
+    if isinstance(value, dict):
+        return {k: _limit(v, level) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_limit(v, level) for v in value]
+    return value

@@ -1,0 +1,167 @@
+"""The encoder where the conformance tables do not look: identity, order, labels, and bytes of every kind."""
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outrider.exporters.stackdriver.context import StreamContext, log_name
+from outrider.exporters.stackdriver.encode import Encoder
+from outrider.exporters.stackdriver.exporter import StackdriverLogs
+from outrider.exporters.stackdriver.limits import MAX_ENTRY
+from outrider.model.clock import ManualClock
+from outrider.model.cluster import Cluster
+from outrider.model.counters import Counters
+from outrider.model.pod import Controller, Pod
+from outrider.model.stream import Stream
+
+CLUSTER = Cluster("acme", "on-prem-1", "europe-north1", "node-1")
+STREAM = Stream("shop", "web-1", "uid-1", "app", 0)
+TIME = b"2026-05-16T09:19:06.000000001Z"
+Record = tuple[int, bytes, bytes, bytes]
+
+
+def encode(*records: Record, pod: Pod | None = None, strict: bool = False, stream: Stream = STREAM) -> list[dict]:  # type: ignore[type-arg]
+    encoder = Encoder("acme", strict, ManualClock(), Counters(), "google")
+    context = StreamContext(stream, pod, CLUSTER, "acme")
+    entries = encoder.encode(records, context, lambda turn: (f"{turn:024x}", TIME))
+    assert all(len(e) <= MAX_ENTRY for e in entries)
+    return [orjson.loads(e) for e in entries]
+
+
+def test_insert_ids_sort_by_generation_and_offset() -> None:
+    positions = [0, 7, 255, 256, 1 << 20, 1 << 35, 1 << 48, (1 << 48) + 9, (2 << 48) + 1]
+    ids = [e["insertId"] for e in encode(*((at, TIME, b"stdout", b"x") for at in positions))]
+    assert ids == sorted(ids)
+    assert len(set(ids)) == len(ids)
+
+
+def test_pieces_of_a_split_text_sort_between_their_neighbours() -> None:
+    entries = encode(
+        (0, TIME, b"stdout", b"before"), (7, TIME, b"stdout", b"y" * 600_000), (600_050, TIME, b"stdout", b"after")
+    )
+    ids = [e["insertId"] for e in entries]
+    assert ids == sorted(ids)
+    parts = [e for e in entries if "split" in e]
+    assert "".join(e["textPayload"] for e in parts) == "y" * 600_000
+    assert [e["split"]["index"] for e in parts] == [0, 1, 2]
+    assert {(e["split"]["uid"], e["split"]["totalSplits"]) for e in parts} == {(parts[0]["split"]["uid"], 3)}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Stream("shop", "web-1", "uid-2", "app", 0),
+        Stream("shop", "web-1", "uid-1", "sidecar", 0),
+        Stream("shop", "web-1", "uid-1", "app", 1),
+    ],
+)
+def test_another_stream_has_other_ids(other: Stream) -> None:
+    record = (5, TIME, b"stdout", b"x")
+    assert encode(record)[0]["insertId"] != encode(record, stream=other)[0]["insertId"]
+
+
+def test_the_same_line_has_the_same_entry_whatever_came_before() -> None:
+    record = (500, TIME, b"stderr", b'{"message":"m","a":1}')
+    alone = encode(record)
+    behind = encode((0, TIME, b"stdout", b"x"), record)
+    assert behind[1:] == alone
+
+
+def test_labels_beyond_64_are_shed_from_the_pods() -> None:
+    pod = Pod("uid-1", "web-1", "shop", {f"l{i:02d}": "v" for i in range(80)}, {}, Controller("Deployment", "web"))
+    line = orjson.dumps({"a": 1, "logging.googleapis.com/labels": {f"u{i}": "w" for i in range(10)}})
+    labels = encode((0, TIME, b"stdout", line), pod=pod)[0]["labels"]
+    assert len(labels) == 64
+    assert labels["compute.googleapis.com/resource_name"] == "node-1"
+    assert labels["logging.gke.io/top_level_controller_name"] == "web"
+    assert all(f"u{i}" in labels for i in range(10))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([b"stdout", b"stderr", b""]), st.binary(max_size=300)), max_size=20),
+    st.sampled_from([TIME, b"", b"9999-01-01T00:00:00Z", b"2026-02-31T00:00:00Z"]),
+)
+def test_any_bytes_become_exactly_one_entry(lines: list[tuple[bytes, bytes]], time: bytes) -> None:
+    entries = encode(*((i, time, std, content) for i, (std, content) in enumerate(lines)))
+    assert len(entries) == len(lines)
+    for entry, (std, content) in zip(entries, lines, strict=True):
+        assert entry["timestamp"] == TIME.decode()
+        assert entry["logName"].endswith("/stderr" if std == b"stderr" else "/stdout")
+        assert ("textPayload" in entry) != ("jsonPayload" in entry)
+        if std == b"":
+            assert entry["textPayload"] == content.decode("utf-8", "replace")
+
+
+def test_without_any_usable_time_the_server_sets_one() -> None:
+    encoder = Encoder("acme", False, ManualClock(), Counters(), "google")
+    context = StreamContext(STREAM, None, CLUSTER, "acme")
+    raw = encoder.encode(
+        [(0, b"", b"", b"x"), (2, b"9999-01-01T00:00:00Z", b"stdout", b"{}")], context, lambda _: ("g", b"")
+    )
+    assert ["timestamp" in orjson.loads(e) for e in raw] == [False, False]
+
+
+def test_what_is_counted() -> None:
+    counters = Counters()
+    clock = ManualClock()
+    context = StreamContext(STREAM, None, CLUSTER, "acme")
+    records = [
+        (0, TIME, b"stdout", b"\xff"),
+        (1, b"9999-01-01T00:00:00Z", b"stdout", b"x"),
+        (2, TIME, b"stdout", b"y" * 300_000),
+        (3, TIME, b"stdout", orjson.dumps({"a": "y" * 300_000})),
+    ]
+    Encoder("acme", False, clock, counters, "google").encode(records, context, lambda _: ("g", TIME))
+    Encoder("acme", True, clock, counters, "strict").encode(records, context, lambda _: ("g", TIME))
+    assert {
+        name: (
+            counters.value(f"outrider_{name}_total", exporter="google"),
+            counters.value(f"outrider_{name}_total", exporter="strict"),
+        )
+        for name in (
+            "invalid_utf8",
+            "timestamps_refused",
+            "entries_split",
+            "entries_shortened",
+            "entries_oversize_dropped",
+            "entries_truncated",
+        )
+    } == {
+        "invalid_utf8": (1, 1),
+        "timestamps_refused": (1, 1),
+        "entries_split": (1, 0),
+        "entries_shortened": (1, 0),
+        "entries_oversize_dropped": (0, 1),
+        "entries_truncated": (0, 1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("log_id", "name"),
+    [
+        ("stdout", "stdout"),
+        ("germanß", "german%C3%9F"),
+        ("specialCharacter/_-.", "specialCharacter%2F_-."),
+        ("abc@&^$*", "abc%40%26%5E%24%2A"),
+        ("chinese中", "chinese%E4%B8%AD"),
+    ],
+)
+def test_log_names_are_escaped(log_id: str, name: str) -> None:
+    assert log_name("p", log_id) == f"projects/p/logs/{name}"
+
+
+def test_a_plainer_form_is_text_and_still_the_same_entry() -> None:
+    from outrider.exporters.stackdriver.auth import NoToken
+
+    exporter = StackdriverLogs("google", "acme", CLUSTER, "http://127.0.0.1:9", NoToken(), ManualClock(), Counters())
+    context = exporter.context(STREAM, None)
+    line = b'{"a":{"b":[1,"c"]},"severity":"ERROR","httpRequest":{"status":200}}'
+    (entry,) = exporter.encode([(0, TIME, b"stdout", line)], context, lambda _: ("g", TIME))
+    plainer = exporter.plainer(entry)
+    assert plainer is not None
+    before, after = orjson.loads(entry), orjson.loads(plainer)
+    assert orjson.loads(after.pop("textPayload")) == before.pop("jsonPayload")
+    del before["httpRequest"]
+    assert after == before
+    assert exporter.plainer(plainer) is None
