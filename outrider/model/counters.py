@@ -67,7 +67,7 @@ class Counters:
             kind, text = self._help[name]
             lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
             lines += [f"{name}{_labels(ls)} {c.value}" for ls, c in counters[name]]
-            lines += [f"{name}{_labels(ls)} {read():g}" for ls, read in gauges[name]]
+            lines += [f"{name}{_labels(ls)} {read():.15g}" for ls, read in gauges[name]]
         return "\n".join(lines) + "\n"
 
 

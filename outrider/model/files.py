@@ -63,15 +63,16 @@ def read_state(path: Path, version: int = 1) -> Any | None:
         envelope = msgspec.json.decode(data, type=_Envelope)
         raw = bytes(envelope.body)
         if envelope.version != version:
-            raise CorruptStateError(path, f"is of version {envelope.version}, not {version}", _set_aside(path))
+            raise CorruptStateError(path, f"is of version {envelope.version}, not {version}", set_aside(path))
         if zlib.crc32(raw) != envelope.crc32:
-            raise CorruptStateError(path, "does not match its checksum", _set_aside(path))
+            raise CorruptStateError(path, "does not match its checksum", set_aside(path))
         return orjson.loads(raw)
-    except (msgspec.DecodeError, orjson.JSONDecodeError) as e:
-        raise CorruptStateError(path, f"is not whole ({e})", _set_aside(path)) from e
+    except (msgspec.DecodeError, orjson.JSONDecodeError, RecursionError) as e:
+        raise CorruptStateError(path, f"is not whole ({e})", set_aside(path)) from e
 
 
-def _set_aside(path: Path) -> Path | None:
+def set_aside(path: Path) -> Path | None:
+    """Rename a file that cannot be used to `<name>.corrupt-<n>`; the new path, or None if that failed."""
     for n in range(1000):
         kept = path.with_name(f"{path.name}.corrupt-{n}")
         if not kept.exists():

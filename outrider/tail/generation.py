@@ -1,0 +1,223 @@
+"""One file of a stream, held open.
+
+A descriptor is taken when the generation is discovered and given back when every reader is through with it, so a file
+that kubelet renames, gzips or deletes meanwhile stays readable: the name is gone, the bytes are not. Readers of
+several exporters share the descriptor (`pread` has no position) and each has its own offset.
+
+The one thing that takes bytes away is truncation. It is found by reading the head again *after* the data: if the head
+is still the same then, the data was this generation's, however the truncation and a fast writer raced with the read.
+"""
+
+import contextlib
+import os
+import struct
+import threading
+import zlib
+
+from outrider.tail.head import HEAD_BYTES, START_BYTES, Head, identify
+
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # the last for what is no file: opening a pipe must not wait
+_GZ_READ = 64 << 10
+_GZ_PLAIN = 1 << 20
+
+
+class Truncated(Exception):  # noqa: N818 - a fact about the file, not a failure of the program
+    """The descriptor's file begins with another line now; what was not read of this generation is elsewhere or lost."""
+
+
+class Shrunk(Exception):  # noqa: N818 - as above
+    """The file begins as before but is shorter than what was read of it: `size` bytes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+
+class Damaged(OSError):  # noqa: N818 - as above
+    """A compressed file cannot be decompressed any further; everything before was delivered."""
+
+
+class Generation:
+    """A generation and the descriptor through which it is read. Offsets count uncompressed bytes.
+
+    `closed_at` (monotonic seconds; None: it may grow) and `gone` mirror the rotation machine's commands.
+    """
+
+    __slots__ = ("_fd", "_gz", "_lock", "closed_at", "gone", "gz", "head", "inode", "path", "waiting")
+
+    def __init__(self, head: Head, path: str, inode: int, fd: int, gz: bool, readers: frozenset[str]) -> None:
+        self.head = head
+        self.path = path
+        self.inode = inode
+        self.gz = gz
+        self.closed_at: float | None = None
+        self.gone = False
+        self.waiting = set(readers)
+        # The watching thread may swap the descriptor while an exporter's thread reads through it.
+        self._lock = threading.Lock()
+        self._fd: int | None = fd
+        self._gz: dict[str, _Gunzip] = {}
+
+    @property
+    def key(self) -> str:
+        return self.head.key
+
+    def size(self) -> int:
+        """Uncompressed bytes there are now (for gzip modulo 2^32, as its trailer has it). Raises OSError."""
+        with self._lock:
+            fd = self._descriptor()
+            end = os.fstat(fd).st_size
+            if not self.gz:
+                return end
+            trailer = os.pread(fd, 4, max(0, end - 4))
+        return struct.unpack("<I", trailer)[0] if len(trailer) == 4 else 0
+
+    def read(self, reader: str, offset: int, size: int) -> bytes:
+        """Up to `size` bytes from `offset`; fewer only at the end of what there is.
+
+        Raises Truncated, Shrunk or Damaged, and any other OSError if the disk fails.
+        """
+        with self._lock:
+            fd = self._descriptor()
+            if self.gz:
+                return self._gz.setdefault(reader, _Gunzip()).read(fd, offset, size)
+            data = os.pread(fd, size, offset)
+            self._verify(fd)
+            if not data and (there := os.fstat(fd).st_size) < offset:
+                raise Shrunk(there)
+            return data
+
+    def rebind(self, path: str, inode: int, gz: bool, fd: int | None) -> None:
+        """The generation lies in another file now, open as `fd` (this object's from here on; None: it cannot be
+        opened). A descriptor that still reads it is kept instead: what is still written to a renamed file must not
+        be missed, and a compressed one need not be decompressed again.
+        """
+        with self._lock:
+            self.path, self.inode = path, inode
+            if fd is None:
+                return
+            if self._fd is not None and self._holds(self._fd):
+                os.close(fd)
+                return
+            self._close()
+            self._fd, self.gz = fd, gz
+            self._gz.clear()
+            if not self.waiting:
+                self._close()
+
+    def hold(self, reader: str) -> None:
+        """`reader` wants to read on, though it was through: the file grows again."""
+        with self._lock:
+            self.waiting.add(reader)
+
+    def release(self, reader: str) -> None:
+        """`reader` is through with this generation; the last one gives the descriptor back."""
+        with self._lock:
+            self.waiting.discard(reader)
+            self._gz.pop(reader, None)
+            if not self.waiting:
+                self._close()
+
+    def _close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _descriptor(self) -> int:
+        if self._fd is None:
+            self._fd = os.open(self.path, _READ)
+        return self._fd
+
+    def _holds(self, fd: int) -> bool:
+        try:
+            self._verify(fd)
+        except (OSError, Truncated):
+            return False
+        return True
+
+    def _verify(self, fd: int) -> None:
+        if not self.gz and not self.head.begins(os.pread(fd, HEAD_BYTES, 0)):
+            raise Truncated(self.path)
+
+
+class _Gunzip:
+    """One reader's way through a compressed rotation, forward only; going back starts over."""
+
+    __slots__ = ("_buffer", "_damage", "_inflate", "_inside", "_plain", "_raw")
+
+    def __init__(self) -> None:
+        self._restart()
+
+    def _restart(self) -> None:
+        self._inflate = zlib.decompressobj(wbits=31)
+        self._inside = False
+        self._raw = 0
+        self._plain = 0
+        self._buffer = b""
+        self._damage = ""
+
+    def read(self, fd: int, offset: int, size: int) -> bytes:
+        """Up to `size` bytes from `offset`. Raises Damaged where nothing more can be had, after what could be."""
+        if offset < self._plain:
+            self._restart()
+        while self._plain + len(self._buffer) < offset + size and self._more(fd, offset):
+            pass
+        self._buffer = self._buffer[offset - self._plain :]
+        self._plain = offset
+        if not self._buffer and self._damage:
+            raise Damaged(f"damaged gzip: {self._damage}")
+        return self._buffer[:size]
+
+    def _more(self, fd: int, offset: int) -> bool:
+        raw = os.pread(fd, _GZ_READ, self._raw)
+        if not raw and self._inside:
+            self._damage = "ends early"
+        if not raw or self._damage:
+            return False
+        before = self._inflate.copy()
+        try:
+            # Bounded: a few bytes of gzip can stand for a thousand times as many.
+            data = self._inflate.decompress(raw, _GZ_PLAIN)
+        except zlib.error as e:
+            self._damage = str(e)
+            data = _salvage(before, raw)
+        rest = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
+        self._raw += len(raw) - len(rest)
+        self._inside = not self._inflate.eof
+        if self._inflate.eof:  # gzip members may follow one another (RFC 1952, 2.2)
+            self._inflate = zlib.decompressobj(wbits=31)
+        behind = offset - self._plain
+        if behind >= len(self._buffer) + len(data):
+            self._plain += len(self._buffer) + len(data)
+            self._buffer = b""
+        else:
+            self._buffer += data
+        return True
+
+
+def _salvage(inflate: "zlib._Decompress", raw: bytes) -> bytes:
+    """What comes out of `raw` before the byte that cannot be."""
+    plain = bytearray()
+    with contextlib.suppress(zlib.error):
+        for i in range(len(raw)):
+            plain += inflate.decompress(raw[i : i + 1], _GZ_PLAIN)
+    return bytes(plain)
+
+
+def look(path: str, gz: bool) -> tuple[int, int, Head | None]:
+    """Open `path` and identify it: (descriptor, inode, head or None). The caller owns the descriptor. Raises
+    OSError.
+    """
+    fd = os.open(path, _READ)
+    try:
+        status = os.fstat(fd)
+        if gz:
+            start = _Gunzip().read(fd, 0, START_BYTES)
+        else:
+            start = os.pread(fd, HEAD_BYTES, 0)
+            if start[:1] == b"{" and b"\n" not in start:
+                start = os.pread(fd, START_BYTES, 0)
+        return fd, status.st_ino, identify(start)
+    except BaseException:
+        os.close(fd)
+        raise

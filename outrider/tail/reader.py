@@ -1,0 +1,329 @@
+"""One exporter's way through one stream.
+
+A reader stands at an offset of a generation. Each `take` reads a chunk, cuts it at the last newline, and returns the
+records that it completes; at the end of a closed generation it goes on with the next one that it has not finished.
+Nothing is carried over between chunks but offsets, so what a pod writes cannot fill the memory.
+
+Positions are single integers, `turn << 48 | offset`, where `turn` counts the generations this reader has entered (one
+that grows again after its end, or shrinks, is entered again): they grow along the stream whatever the files are
+called. What was sent is a queue of `Span`s; they may be settled in
+any order, and the cursor moves over the settled ones at the head of the queue only.
+"""
+
+import logging
+from collections import deque
+from dataclasses import dataclass
+
+from outrider.model.counters import Counters
+from outrider.tail.cursors import Place
+from outrider.tail.files import StreamFiles
+from outrider.tail.generation import Damaged, Generation, Shrunk, Truncated
+from outrider.tail.lines import split
+from outrider.tail.records import MAX_RECORD, Assembler, Record
+
+log = logging.getLogger(__name__)
+
+CHUNK = 256 * 1024
+"""Bytes read at a time; a line longer than that makes the reader look further, up to MAX_RECORD."""
+TURN_BITS = 48
+OFFSET_MASK = (1 << TURN_BITS) - 1
+LATE_WRITES = 0.2
+"""Seconds for which a rotated file may still be written to: a runtime that is told to reopen its log has lines on the
+way.
+"""
+HALF_LINE_PATIENCE = 60.0
+"""Seconds after which a last line without a newline in a live file is delivered as it is."""
+READ_PATIENCE = 60.0
+"""Seconds for which a closed file that the disk does not give is tried again."""
+FAR = 4 << 20
+_KEPT = 64
+
+
+@dataclass(slots=True)
+class Span:
+    """Everything of one stream up to `boundary`; `settled` once the destination has answered for all of it."""
+
+    boundary: int
+    timestamp: bytes
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one read gave: records (none, if it only went on to the next file), and the position up to which they
+    account for the stream.
+    """
+
+    records: list[Record]
+    boundary: int
+    timestamp: bytes
+
+
+class Reader:
+    """See the module. Used by one thread, its exporter's pump."""
+
+    def __init__(
+        self,
+        name: str,
+        files: StreamFiles,
+        assembler: Assembler,
+        places: dict[str, Place],
+        from_end: bool,
+        counters: Counters,
+    ) -> None:
+        self.name = name
+        self.files = files
+        self.stream = files.stream
+        self.assembler = assembler
+        self.last_data = 0.0
+        self.ended = False
+        self.inflight: deque[Span] = deque()
+        self._places = dict(places)
+        self._generation: Generation | None = None
+        self._turn = -1
+        self._entered: dict[int, Generation] = {}
+        self._ends: dict[int, int] = {}
+        self._finished: dict[str, tuple[Generation, float | None, int]] = {}
+        self._offset = 0
+        self._want = CHUNK
+        self._stuck_at: float | None = None
+        self._sent, self._sent_time = 0, b""
+        self._half_line = (0, 0, 0.0)
+        self._joined_before = 0
+        self._lines = counters.counter("outrider_lines_read_total", "Physical lines read.", exporter=name)
+        self._joined = counters.counter(
+            "outrider_lines_joined_total", "Lines that became part of a record begun by another line.", exporter=name
+        )
+        self._lost = counters.counter(
+            "outrider_lost_generations_total",
+            "Log files that went away before they were read to their end.",
+            exporter=name,
+        )
+        self._half = counters.counter(
+            "outrider_half_lines_total", "Last lines without a newline, delivered as they were.", exporter=name
+        )
+        self._cut = counters.counter(
+            "outrider_cut_lines_total", "Lines longer than a record may be, delivered in pieces.", exporter=name
+        )
+        self._read_errors = counters.counter("outrider_read_errors_total", "Failed reads of log files.", exporter=name)
+        if places:
+            newest = max(places)
+            self.assembler.timestamp = places[newest][1].encode()
+        elif from_end:
+            self._places = {g.key: (_size(g), "") for g in files.generations}
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def take(self, now: float) -> Taken | None:
+        """The next records, or None if there is nothing to say now. Never raises for what a file does."""
+        generation = self._generation or self._enter_next()
+        if generation is None:
+            return self._ended(now) if self.files.gone else self._ripe(now)
+        try:
+            data = generation.read(self.name, self._offset, self._want)
+        except Truncated:
+            return self._truncated(generation, now)
+        except Shrunk as e:
+            log.warning("%s is shorter than what was read of it: going on at byte %d", generation.path, e.size)
+            self._ends[self._turn] = self._offset
+            self._enter(generation, e.size)
+            return self._ripe(now)
+        except OSError as e:
+            return self._unreadable(generation, e, now)
+        self._stuck_at = None
+        end = data.rfind(b"\n") + 1
+        if end == 0:
+            if len(data) == self._want:
+                return self._look_further(data, now)
+            return self._at_end(generation, data, now)
+        self.last_data = now
+        self._want = CHUNK
+        return self._consume(data if end == len(data) else data[:end], end, now)
+
+    def _consume(self, chunk: bytes, length: int, now: float) -> Taken:
+        lines = split(chunk)
+        records = self.assembler.feed(lines, self._position, now)
+        self._offset += length
+        self._lines.add(len(lines))
+        if self._left_behind():
+            records += self.assembler.expire(now)
+        return self._taken(records)
+
+    def _taken(self, records: list[Record]) -> Taken:
+        self._joined.add(self.assembler.joined - self._joined_before)
+        self._joined_before = self.assembler.joined
+        unfinished = self.assembler.unfinished
+        boundary = self._position if unfinished is None else min(unfinished, self._position)
+        return Taken(records, boundary, self.assembler.timestamp)
+
+    def _left_behind(self) -> bool:
+        """Whether something unfinished lies far back: stdout is busy, say, and a trace on stderr has ended. Nearer
+        ones wait until there is nothing to read, for what they wait for may be on the disk already.
+        """
+        unfinished = self.assembler.unfinished
+        if unfinished is None:
+            return False
+        since = unfinished & OFFSET_MASK if unfinished >> TURN_BITS == self._turn else 0
+        return self._offset - since > FAR
+
+    def _ripe(self, now: float) -> Taken | None:
+        """Nothing new to read: the records whose rest has been waited for long enough."""
+        records = self.assembler.expire(now)
+        return self._taken(records) if records else None
+
+    def _look_further(self, data: bytes, now: float) -> Taken | None:
+        if self._want < MAX_RECORD:
+            self._want = min(self._want * 4, MAX_RECORD)
+            return self.take(now)
+        self._cut.add()
+        self.last_data = now
+        return self._consume(data + b"\n", len(data), now)
+
+    def _at_end(self, generation: Generation, rest: bytes, now: float) -> Taken | None:
+        closed_at = generation.closed_at
+        closed = closed_at is not None and now - closed_at >= LATE_WRITES
+        if (self._position, len(rest)) != self._half_line[:2]:
+            self._half_line = (self._position, len(rest), now)
+        if rest:
+            if self._half_line_is_ripe(closed, now):
+                self._half.add()
+                return self._consume(rest + b"\n", len(rest), now)
+            return self._ripe(now)
+        if not closed:
+            return self._ripe(now)
+        return self._finish(generation)
+
+    def _ended(self, now: float) -> Taken | None:
+        """No file is left and all that were are read: what is unfinished stays so."""
+        self.ended = True
+        records = self.assembler.finish(now)
+        return self._taken(records) if records else None
+
+    def _half_line_is_ripe(self, closed: bool, now: float) -> bool:
+        return now - self._half_line[2] >= (self.assembler.joining.wait if closed else HALF_LINE_PATIENCE)
+
+    def _truncated(self, generation: Generation, now: float) -> Taken | None:
+        """Its bytes are in a copy, which a look at the directory will find, or nowhere."""
+        if generation.gone:
+            return self._give_up(generation)
+        self._stuck_at = self._stuck_at or now
+        return self._ripe(now)
+
+    def _unreadable(self, generation: Generation, error: OSError, now: float) -> Taken | None:
+        if self._stuck_at is None:
+            self._stuck_at = now
+            self._read_errors.add()
+            log.warning("cannot read %s: %s", generation.path, error.strerror or error)
+        tried_enough = generation.closed_at is not None and now - self._stuck_at >= READ_PATIENCE
+        if generation.gone or tried_enough or isinstance(error, Damaged):
+            return self._give_up(generation)
+        return self._ripe(now)
+
+    def _give_up(self, generation: Generation) -> Taken:
+        self._lost.add()
+        log.warning("%s: whatever stood behind byte %d is lost", generation.path, self._offset)
+        return self._finish(generation)
+
+    @property
+    def misplaced(self) -> bool:
+        """The current file does not hold what it should, or not at all: somebody should look at the directory."""
+        return self._generation is not None and self._stuck_at is not None
+
+    def restless(self, now: float, quiet_after: float) -> bool:
+        """Whether time alone may bring something: data came lately, or something is unfinished or on the move."""
+        generation = self._generation
+        return (
+            now - self.last_data < quiet_after
+            or self._half_line[1] > 0
+            or self.misplaced
+            or self.assembler.unfinished is not None
+            or (generation is not None and generation.closed_at is not None)
+        )
+
+    @property
+    def places(self) -> dict[str, Place]:
+        """Where a reader taken up now would begin."""
+        return dict(self._places)
+
+    # -- generations --------------------------------------------------------------------------------------------------
+
+    @property
+    def _position(self) -> int:
+        return self._turn << TURN_BITS | self._offset
+
+    def _enter_next(self) -> Generation | None:
+        """The first generation that this reader is not through with, or that came back or grew again since then."""
+        for generation in self.files.generations:
+            finished, closed_at, end = self._finished.get(generation.key, (None, None, 0))
+            if finished is not generation or closed_at is None or closed_at != generation.closed_at:
+                generation.hold(self.name)
+                self._enter(generation, max(end, self._places.get(generation.key, (0, ""))[0]))
+                return generation
+        return None
+
+    def _enter(self, generation: Generation, offset: int) -> None:
+        self._generation = generation
+        self._turn += 1
+        self._entered[self._turn] = generation
+        self._offset = offset
+        if self._turn == 0:
+            self._sent, self._sent_time = offset, self.assembler.timestamp
+
+    def _finish(self, generation: Generation) -> Taken:
+        self._finished[generation.key] = (generation, generation.closed_at, self._offset)
+        while len(self._finished) > _KEPT + len(self.files.generations):
+            del self._finished[next(iter(self._finished))]
+        self._ends[self._turn] = self._offset
+        generation.release(self.name)
+        self._generation = None
+        self._want = CHUNK
+        self._stuck_at = None
+        self._half_line = (0, 0, 0.0)
+        return self._taken([])
+
+    def generation_at(self, turn: int) -> tuple[str, bytes]:
+        """The key of the generation entered as number `turn`, and the time of its first line."""
+        head = self._entered[turn].head
+        return head.key, head.timestamp
+
+    # -- acknowledgement ----------------------------------------------------------------------------------------------
+
+    def sent(self, boundary: int, timestamp: bytes) -> Span:
+        """Everything before `boundary` is on its way (or needs no way). A boundary that lies behind what was sent
+        before marks entries that hold the cursor where it is.
+        """
+        span = Span(self._sent, self._sent_time)
+        self.inflight.append(span)
+        self.extend(span, boundary, timestamp)
+        return span
+
+    def extend(self, span: Span, boundary: int, timestamp: bytes) -> None:
+        """The last span sent covers more now."""
+        if boundary > self._sent:
+            self._sent, self._sent_time = boundary, timestamp
+        span.boundary, span.timestamp = self._sent, self._sent_time
+
+    def advances(self, boundary: int) -> bool:
+        return boundary > self._sent
+
+    def settle(self) -> dict[str, Place] | None:
+        """Move the cursor over the settled spans at the head; the places to commit, or None if it did not move."""
+        last: Span | None = None
+        while self.inflight and self.inflight[0].settled:
+            last = self.inflight.popleft()
+        if last is None:
+            return None
+        turn, offset = last.boundary >> TURN_BITS, last.boundary & OFFSET_MASK
+        for past in [t for t in self._entered if t < turn]:
+            self._places[self._entered.pop(past).key] = (self._ends.pop(past), "")
+        self._places[self._entered[turn].key] = (offset, last.timestamp.decode("ascii", "replace"))
+        present = {g.key for g in self.files.generations}
+        self._places = {k: p for k, p in self._places.items() if k in present or k == self._entered[turn].key}
+        return dict(self._places)
+
+
+def _size(generation: Generation) -> int:
+    try:
+        return generation.size()
+    except OSError:
+        return 0

@@ -1,0 +1,356 @@
+"""Which streams are there, and which of them have something new?
+
+One thread watches the tree of pods. A directory that changes is listed again, and only that one; a log that turns up
+becomes a `StreamFiles`; a rotation makes the stream look at its files again. What is being read is read by polling
+its descriptor (the readers do that themselves), so a busy file costs no events; a reader that has had nothing for a
+while *arms* its file, and is called back when it is written to.
+
+Where inotify is not to be had (no instance or watches left) or stays silent though files grow (network file systems),
+the same questions are asked by polling: modification times of directories, sizes of quiet files. A slow poll runs
+beside inotify anyway: it is what finds out.
+"""
+
+import contextlib
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from outrider.model.clock import Clock
+from outrider.model.counters import Counters
+from outrider.model.stream import Stream
+from outrider.tail.directories import Directories, Directory
+from outrider.tail.files import StreamFiles
+from outrider.tail.inotify import Event, Inotify
+from outrider.tail.names import is_container, pod_directory, restart_of
+from outrider.tail.quiet import QuietFiles
+
+log = logging.getLogger(__name__)
+
+POLL_FILES = 1.0
+"""Seconds between looks at the sizes of quiet files when inotify is not used."""
+POLL_DIRECTORIES = 3.0
+"""The same for directories that have been there for a while; the root and young ones are looked at with every tick.
+Whatever could not be read is tried again as often."""
+POLL_BESIDE_INOTIFY = 30.0
+"""Seconds between looks at everything when inotify does the work."""
+TICK = 0.25
+_YOUNG = 30.0
+
+
+class Watcher:
+    """Follows the tree under `root`.
+
+    `admit(stream)` says which exporters read a stream found (none: it is left alone); `found(files)` hands it over.
+    Both are called from the watching thread, as are the streams' own `changed` callbacks.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        admit: Callable[[Stream], frozenset[str]],
+        found: Callable[[StreamFiles], None],
+        clock: Clock,
+        counters: Counters,
+        inotify: bool = True,
+    ) -> None:
+        self.root = root
+        self.scanned = threading.Event()
+        self._admit, self._found = admit, found
+        self._clock, self._counters = clock, counters
+        self._streams: dict[str, StreamFiles] = {}
+        self._refused: set[str] = set()
+        self._directories = Directories(clock)
+        self._by_directory: dict[str, set[str]] = {}
+        self._quiet = QuietFiles()
+        self._asked: queue.SimpleQueue[StreamFiles] = queue.SimpleQueue()
+        self._wake_lock = threading.Lock()
+        self._wake_out, self._wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="outrider-watch", daemon=True)
+        self._odd_names = counters.counter(
+            "outrider_odd_names_total", "Names under the pod log tree that kubelet did not make."
+        )
+        self._spoke = False
+        self._silent = 0
+        self._inotify: Inotify | None = None
+        self._polled_files = self._polled_directories = self._retried = clock.monotonic()
+        counters.gauge("outrider_streams", "Container logs being followed.", lambda: len(self._streams))
+        if inotify:
+            try:
+                self._inotify = Inotify()
+            except OSError as e:
+                self._fall_back(str(e))
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the watching thread and wait for it. `arm` and `look_again` do nothing from then on."""
+        self._stop.set()
+        self._wake()
+        if self._thread.is_alive():
+            self._thread.join()
+        with self._wake_lock:
+            if self._wake_in >= 0:
+                os.close(self._wake_in)
+                os.close(self._wake_out)
+                self._wake_in = -1
+        inotify, self._inotify = self._inotify, None
+        if inotify is not None:
+            inotify.close()
+
+    def streams(self) -> list[StreamFiles]:
+        """Everything followed now."""
+        return list(self._streams.values())
+
+    def arm(self, files: StreamFiles) -> None:
+        """Call `files.changed` when its log is written to. From any thread; look once more for data after it
+        returns.
+        """
+        self._quiet.arm(files, self._inotify)
+
+    def look_again(self, files: StreamFiles) -> None:
+        """Ask for a fresh look at the files of a stream (a reader found one truncated or missing). From any thread."""
+        self._asked.put(files)
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._wake_lock, contextlib.suppress(BlockingIOError):  # the pipe is full of wake-ups already
+            if self._wake_in >= 0:
+                os.write(self._wake_in, b"!")
+
+    # -- the watching thread ------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        self._guarded(self._scan_root)
+        self.scanned.set()
+        while not self._stop.is_set():
+            if not self._guarded(self._turn):
+                self._stop.wait(TICK)
+
+    def _guarded(self, step: Callable[[], None]) -> bool:
+        try:
+            step()
+        except Exception:
+            # Whatever a stranger's file system answers, the other streams go on.
+            log.exception("watching %s", self.root)
+            self._counters.counter("outrider_watch_errors_total", "Unexpected failures while watching the tree.").add()
+            return False
+        return True
+
+    def _turn(self) -> None:
+        if self._inotify is None:
+            self._stop.wait(TICK)
+        else:
+            self._take_in(self._inotify.read(TICK, self._wake_out))
+        _drain(self._wake_out)
+        while not self._asked.empty():
+            self._refresh(self._asked.get_nowait())
+        exhausted = self._directories.exhausted or self._quiet.exhausted
+        if exhausted and self._inotify is not None:
+            self._fall_back(exhausted)
+        self._poll()
+
+    def _take_in(self, events: list[Event]) -> None:
+        """Each directory that changed is listed once, after the last of the events."""
+        changed: dict[Directory, None] = {}
+        for event in events:
+            if event.overflow:
+                changed |= dict.fromkeys(self._directories.all())
+                self._poll_files()
+            for directory in self._directories.of_watch(event.watch):
+                if event.ended:
+                    self._drop_directory(directory.path)
+                    # Another one may have its name already, and that news may have come before this.
+                    if parent := self._directories.get(os.path.dirname(directory.path)):
+                        changed[parent] = None
+                else:
+                    changed[directory] = None
+            if quiet := self._quiet.fired(event.watch):
+                self._spoke = True
+                self._stirred(*quiet)
+        self._rescan(changed)
+
+    def _rescan(self, directories: Iterable[Directory]) -> None:
+        for directory in directories:
+            if self._directories.get(directory.path) is directory:
+                self._guarded(directory.rescan)
+
+    def _stirred(self, files: StreamFiles, path: str) -> None:
+        if path in files.unidentified:
+            self._refresh(files)
+        else:
+            for notify in files.changed:
+                notify()
+
+    # -- polling ------------------------------------------------------------------------------------------------------
+
+    def _poll(self) -> None:
+        now = self._clock.monotonic()
+        polling = self._inotify is None
+        known = self._directories.get(self.root)
+        if known is None or known.entry != _inode(self.root):
+            self._scan_root()
+        directories = self._directories.all()
+        if now - self._polled_directories >= (POLL_DIRECTORIES if polling else POLL_BESIDE_INOTIFY):
+            self._polled_directories = now
+            self._poll_directories(directories)
+        elif polling:
+            self._poll_directories(d for d in directories if d.path == self.root or now - d.since <= _YOUNG)
+        if now - self._retried >= POLL_DIRECTORIES:
+            self._retried = now
+            self._rescan(d for d in directories if d.unreadable)
+            for files in [f for f in self._streams.values() if f.troubled]:
+                self._refresh(files)
+        if now - self._polled_files >= (POLL_FILES if polling else POLL_BESIDE_INOTIFY):
+            self._polled_files = now
+            self._listen_for_silence(self._poll_files())
+
+    def _listen_for_silence(self, grown: bool) -> None:
+        """Files that grew while inotify said nothing of any file, three times in a row: it does not work here."""
+        self._silent = self._silent + grown if not self._spoke else 0
+        self._spoke = False
+        if self._silent >= 3 and self._inotify is not None:
+            self._fall_back("files grow without an event, as on network file systems")
+
+    def _poll_directories(self, directories: Iterable[Directory]) -> None:
+        self._rescan(d for d in directories if not d.unreadable and _mtime(d.path) != d.mtime)
+
+    def _poll_files(self) -> bool:
+        grown = self._quiet.grown()
+        for files in grown:
+            self._refresh(files)
+        return bool(grown)
+
+    def _fall_back(self, reason: str) -> None:
+        inotify, self._inotify = self._inotify, None
+        if inotify is not None:
+            inotify.close()
+        self._directories.without_inotify()
+        log.warning(
+            "inotify is not used (%s): files are polled. The limits are fs.inotify.max_user_{watches,instances}", reason
+        )
+        self._counters.counter("outrider_inotify_fallbacks_total", "Changes from inotify to polling.").add()
+
+    # -- directories --------------------------------------------------------------------------------------------------
+
+    def _list(self, path: str, entry: int, rescan: Callable[[], None]) -> dict[str, int] | None:
+        """The names in `path` with their inode numbers; None if it is gone or cannot be read now."""
+        try:
+            return self._directories.names(path, entry, rescan, self._inotify)
+        except (FileNotFoundError, NotADirectoryError):
+            self._drop_directory(path)
+        except OSError:
+            pass  # said, and tried again
+        return None
+
+    def _drop_directory(self, directory: str) -> None:
+        """It is gone, with everything inside."""
+        self._refused = {path for path in self._refused if not path.startswith(directory + os.sep)}
+        removed = self._directories.remove(directory)
+        streams = {path for d in removed for path in self._by_directory.pop(d, ())}
+        for path in streams & self._streams.keys():
+            self._refresh(self._streams[path])
+
+    def _scan_root(self) -> None:
+        names = self._list(self.root, _inode(self.root), self._scan_root) or {}
+        for name, inode in names.items():
+            path = os.path.join(self.root, name)
+            if pod_directory(name) is None:
+                self._odd(path)
+            elif self._is_new(path, inode):
+                self._guarded(partial(self._scan_pod, path, inode))
+
+    def _scan_pod(self, path: str, entry: int) -> None:
+        names = self._list(path, entry, partial(self._scan_pod, path, entry)) or {}
+        for name, inode in names.items():
+            container = os.path.join(path, name)
+            if self._is_new(container, inode) and os.path.isdir(container):
+                if is_container(name):
+                    self._guarded(partial(self._scan_container, container, inode))
+                else:
+                    self._odd(container)
+
+    def _is_new(self, path: str, inode: int) -> bool:
+        """Whether the directory is not followed yet; another one may have been followed under its name."""
+        known = self._directories.get(path)
+        if known is not None and known.entry != inode:
+            self._drop_directory(path)
+            known = None
+        return known is None
+
+    def _scan_container(self, path: str, entry: int) -> None:
+        names = self._list(path, entry, partial(self._scan_container, path, entry)) or ()
+        restarts = {restart for name in names if (restart := restart_of(name)) is not None}
+        found = {os.path.join(path, f"{restart}.log"): restart for restart in sorted(restarts)}
+        for live in (self._by_directory.get(path, set()) | found.keys()) & self._streams.keys():
+            found.pop(live, None)
+            self._refresh(self._streams[live])
+        for live, restart in found.items():
+            self._admit_stream(live, restart)
+
+    def _refresh_beside(self, directory: str) -> None:
+        self._list(directory, 0, partial(self._refresh_beside, directory))
+        for path in self._by_directory.get(directory, set()) & self._streams.keys():
+            self._refresh(self._streams[path])
+
+    def _admit_stream(self, path: str, restart: int) -> None:
+        pod_path, container = os.path.split(os.path.dirname(path))
+        names = pod_directory(os.path.basename(pod_path))
+        if names is None or path in self._refused:
+            return
+        stream = Stream(names.namespace, names.pod, names.uid, container, restart)
+        readers = self._admit(stream)
+        if not readers:
+            self._refused.add(path)
+            return
+        files = StreamFiles(stream, path, readers, self._clock, self._counters)
+        self._streams[path] = files
+        self._refresh(files)
+        if not files.gone:
+            self._found(files)
+
+    def _odd(self, path: str) -> None:
+        if path not in self._refused:
+            self._refused.add(path)
+            self._odd_names.add()
+            log.warning("%s is left alone: kubelet's tree is <namespace>_<pod>_<uid>/<container>/<restart>.log", path)
+
+    def _refresh(self, files: StreamFiles) -> None:
+        here, *elsewhere = files.directories()
+        self._by_directory.setdefault(here, set()).add(files.path)
+        for beside in elsewhere:  # docker: the log is a link, its rotations lie beside the target
+            if beside in self._directories or self._list(beside, 0, partial(self._refresh_beside, beside)) is not None:
+                self._by_directory.setdefault(beside, set()).add(files.path)
+        files.refresh()
+        armed: frozenset[str] = frozenset()
+        while not files.unidentified <= armed:  # looked at once more, for what was written before they were armed
+            armed |= files.unidentified
+            self.arm(files)
+            files.refresh()
+        if files.gone and self._streams.get(files.path) is files:
+            del self._streams[files.path]
+            self._by_directory = {d: rest for d, all_ in self._by_directory.items() if (rest := all_ - {files.path})}
+
+
+def _inode(path: str) -> int:
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return -1
+
+
+def _mtime(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return -1
+
+
+def _drain(descriptor: int) -> None:
+    with contextlib.suppress(BlockingIOError):
+        while os.read(descriptor, 4096):
+            pass

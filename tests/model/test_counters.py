@@ -1,0 +1,61 @@
+"""Counters and their exposition in the Prometheus text format."""
+
+import threading
+
+from outrider.model.counters import Counters
+
+
+def test_a_counter_is_one_per_name_and_labels() -> None:
+    counters = Counters()
+    a = counters.counter("outrider_x_total", "X.", exporter="google", kind="a")
+    assert counters.counter("outrider_x_total", "X.", kind="a", exporter="google") is a
+    b = counters.counter("outrider_x_total", "X.", exporter="google", kind="b")
+    a.add()
+    b.add(10)
+    assert (a.value, b.value) == (1, 10)
+    assert counters.value("outrider_x_total") == 11
+    assert counters.value("outrider_x_total", kind="b") == 10
+    assert counters.value("outrider_x_total", kind="c") == 0
+    assert counters.value("outrider_y_total") == 0
+
+
+def test_the_exposition_is_in_the_text_format() -> None:
+    counters = Counters()
+    counters.counter("outrider_b_total", "B things.").add(2)
+    counters.counter("outrider_a_total", "A things.", path='say "hi"\\\n').add()
+    counters.gauge("outrider_g", "G now.", lambda: 1.5, exporter="x")
+    counters.gauge("outrider_g", "G now.", lambda: 2.5, exporter="x")
+    assert counters.exposition().splitlines() == [
+        "# HELP outrider_a_total A things.",
+        "# TYPE outrider_a_total counter",
+        'outrider_a_total{path="say \\"hi\\"\\\\\\n"} 1',
+        "# HELP outrider_b_total B things.",
+        "# TYPE outrider_b_total counter",
+        "outrider_b_total 2",
+        "# HELP outrider_g G now.",
+        "# TYPE outrider_g gauge",
+        'outrider_g{exporter="x"} 2.5',
+    ]
+
+
+def test_large_gauges_keep_their_digits() -> None:
+    counters = Counters()
+    counters.gauge("outrider_bytes", "Bytes.", lambda: 123_456_789.0)
+    assert "outrider_bytes 123456789\n" in counters.exposition()
+
+
+def test_many_threads_may_add_and_read_at_once() -> None:
+    counters = Counters()
+
+    def add(n: int) -> None:
+        for i in range(500):
+            counters.counter("outrider_x_total", "X.", thread=str(n), part=str(i % 5)).add()
+            counters.exposition() if i % 100 == 0 else None
+
+    threads = [threading.Thread(target=add, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counters.value("outrider_x_total") == 2000
+    assert counters.value("outrider_x_total", thread="3") == 500
