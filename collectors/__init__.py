@@ -1,0 +1,1 @@
+"""Programs that run once per node or once per cluster."""

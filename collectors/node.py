@@ -1,0 +1,180 @@
+"""`outrider node`: every pod's logs of this node, to every exporter that a route names.
+
+A composition and nothing more. The watcher finds streams; routing names their readers; each exporter is a pump with
+its own cursors, so that none waits for another; pods come from `kube`. The main thread saves the cursors once a
+second and waits for the end.
+
+Order matters twice. At the start the pod snapshot and the cursors are read before the first stream is found, and
+nothing waits for the network. At the end the watcher stops first, then the pumps send what they have read, then the
+cursors are saved a last time.
+"""
+
+import contextlib
+import logging
+import resource
+import threading
+from pathlib import Path
+
+from outrider.config import Config, Stackdriver
+from outrider.kube.platform import resolve
+from outrider.kube.pods import Pods, from_config
+from outrider.model.clock import Clock, SystemClock
+from outrider.model.counters import Counters
+from outrider.pipeline.batch import BatchLimits
+from outrider.pipeline.deadletters import DeadLetters
+from outrider.pipeline.destinations import key_file, log_destination
+from outrider.pipeline.pump import Pump
+from outrider.pipeline.redact import Redactor
+from outrider.pipeline.routing import Routing
+from outrider.pipeline.telemetry import Telemetry
+from outrider.tail.cursors import Cursors
+from outrider.tail.files import StreamFiles
+from outrider.tail.records import Joining
+from outrider.tail.watch import Watcher
+
+log = logging.getLogger(__name__)
+
+SAVE_EVERY = 1.0
+GRACE = 5.0
+"""Seconds that the end of the program leaves for answers that are on their way."""
+STRANGERS_KEPT = 3600.0
+"""Seconds after which cursors of streams that were not found again are dropped."""
+
+
+class Node:
+    """The node collector. `run` returns when `stop` is set."""
+
+    def __init__(self, config: Config, clock: Clock | None = None, counters: Counters | None = None) -> None:
+        """Raises NotBuiltError, PlatformError (cluster names unknown) and KubeConfigError; asks the network only for
+        what the configuration leaves out, for two seconds at most.
+        """
+        self.config = config
+        self.clock = clock or SystemClock()
+        self.counters = counters or Counters()
+        self.stop = threading.Event()
+        _warn_of_unbuilt(config)
+        key_files = [f for f in map(key_file, config.exporters.values()) if f is not None]
+        self.cluster = resolve(config.cluster, credentials=key_files[0] if key_files else "adc")
+        state = Path(config.state)
+        self._routing = Routing(config.logs.select.include, config.logs.select.exclude, config.routes)
+        self._pods: Pods = from_config(
+            config.kube, self.cluster.node, state, self.clock, self.counters, on_change=lambda _: None
+        )
+        used = {name for route in config.routes for name in route.to}
+        self._pumps = {name: self._pump(name, state) for name in config.exporters if name in used}
+        self._watcher = Watcher(config.logs.pods, self._routing.readers, self._found, self.clock, self.counters)
+        self._telemetry = Telemetry(config.telemetry.listen, self.counters, self._health, self._ready)
+
+    def run(self) -> None:
+        """Collect until `stop` is set, then end in order."""
+        _raise_descriptor_limit()
+        _check_state(Path(self.config.state))
+        if not Path(self.config.logs.pods).is_dir():
+            log.warning("%s is not there (yet): logs.pods must be kubelet's tree of pod logs", self.config.logs.pods)
+        self._pods.start()
+        for pump in self._pumps.values():
+            pump.cursors.load()
+            pump.start(self._watcher)
+        self._telemetry.start()
+        self._watcher.start()
+        log.info(
+            "following %s on node %s for %s",
+            self.config.logs.pods,
+            self.cluster.node,
+            ", ".join(self._pumps) or "nobody",
+        )
+        self._attend()
+        self._end()
+
+    def _attend(self) -> None:
+        strangers_at: float | None = self.clock.monotonic() + STRANGERS_KEPT
+        while not self.clock.wait(self.stop, SAVE_EVERY):
+            if strangers_at is not None and self.clock.monotonic() >= strangers_at:
+                strangers_at = None
+                for pump in self._pumps.values():
+                    pump.cursors.drop_untouched()
+            self._save()
+
+    def _end(self) -> None:
+        log.info("ending: what has been read is sent, for at most %g s", GRACE)
+        self._watcher.stop()
+        ends = [threading.Thread(target=pump.stop, args=(GRACE,)) for pump in self._pumps.values()]
+        for end in ends:
+            end.start()
+        for end in ends:
+            end.join()
+        self._save()
+        self._pods.stop()
+        self._telemetry.stop()
+
+    def _save(self) -> None:
+        for pump in self._pumps.values():
+            pump.cursors.save()
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    def _found(self, files: StreamFiles) -> None:
+        from_end = self.config.logs.start == "end" and not self._watcher.scanned.is_set()
+        for name in files.readers:
+            self._pumps[name].follow(files, from_end)
+
+    def _pump(self, name: str, state: Path) -> Pump:
+        exporter = self.config.exporters[name]
+        join = self.config.logs.join
+        strict = isinstance(exporter, Stackdriver) and exporter.strict
+        joining = (
+            Joining(partials=False, exceptions=False, wait=join.wait)
+            if strict
+            else Joining(join.partials, join.exceptions, join.pattern, join.wait)
+        )
+        return Pump(
+            name,
+            log_destination(name, exporter, self.cluster, self.clock, self.counters),
+            DeadLetters(state / "dead-letters", name, self.clock, self.counters),
+            Cursors(state / f"cursors-{name}.json", self.counters, name),
+            self._pods,
+            BatchLimits(exporter.batch.bytes, exporter.batch.wait, exporter.batch.in_flight),
+            joining,
+            Redactor([(r.pattern, r.with_) for r in self.config.logs.redact]),
+            self.clock,
+            self.counters,
+        )
+
+    # -- health -------------------------------------------------------------------------------------------------------
+
+    def _health(self) -> str | None:
+        return self._pods.health(self.clock.monotonic())
+
+    def _ready(self) -> str | None:
+        if not self._watcher.scanned.is_set():
+            return "the pod logs have not been looked through yet"
+        return None
+
+
+def _warn_of_unbuilt(config: Config) -> None:
+    """Say what this version does not do yet instead of leaving it out in silence."""
+    later = {
+        "metrics.checks": bool(config.metrics.checks),
+        "logs.hold.budget": config.logs.hold.budget > 0,
+        "workers": config.workers > 1,
+    }
+    for key in (key for key, asked in later.items() if asked):
+        log.warning("%s is read but does nothing yet in this version", key)
+
+
+def _raise_descriptor_limit() -> None:
+    """Every unread log holds a descriptor; shells and some runtimes start programs with 1024."""
+    with contextlib.suppress(ValueError, OSError):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _check_state(state: Path) -> None:
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        probe = state / ".writable"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as e:
+        log.error("state %s cannot be written (%s): delivery works, but a restart will repeat lines", state, e.strerror)

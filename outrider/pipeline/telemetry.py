@@ -1,0 +1,81 @@
+"""The program's own state over HTTP: `/metrics` (Prometheus text), `/healthz` (alive?) and `/readyz` (at work?)."""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from outrider.model.counters import Counters
+
+log = logging.getLogger(__name__)
+
+
+class Telemetry:
+    """Serves until `stop`. `health` and `ready` answer None, or what is wrong."""
+
+    def __init__(
+        self, listen: str, counters: Counters, health: Callable[[], str | None], ready: Callable[[], str | None]
+    ) -> None:
+        self._listen = listen
+        self._counters, self._health, self._ready = counters, health, ready
+        self._server: ThreadingHTTPServer | None = None
+
+    def start(self) -> None:
+        """Begin to listen. An address that cannot be had is said and lived without: delivery matters more."""
+        host, _, port = self._listen.rpartition(":")
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            timeout = 10
+
+            def do_GET(self) -> None:
+                status, kind, text = outer._answer(self.path)
+                body = text.encode()
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                """Probes come every few seconds; nobody wants to read of them."""
+
+        try:
+            self._server = (_Server6 if ":" in host else _Server)((host.strip("[]"), int(port)), Handler)
+        except OSError as e:
+            log.error("telemetry.listen %s: %s; metrics and probes are not served", self._listen, e.strerror or e)
+            return
+        serve = partial(self._server.serve_forever, poll_interval=0.1)  # what `stop` waits for at most
+        threading.Thread(target=serve, name="outrider-telemetry", daemon=True).start()
+        log.info("metrics and probes at http://%s:%d", host, self._server.server_address[1])
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+
+    def _answer(self, path: str) -> tuple[int, str, str]:
+        path = path.partition("?")[0]
+        if path == "/metrics":
+            return 200, "text/plain; version=0.0.4; charset=utf-8", self._counters.exposition()
+        probes = {"/healthz": self._health, "/readyz": self._ready}
+        if path in probes:
+            trouble = probes[path]()
+            return (503, "text/plain", trouble + "\n") if trouble else (200, "text/plain", "ok\n")
+        return 404, "text/plain", "there are /metrics, /healthz and /readyz\n"
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        """A scraper that hangs up in the middle is nobody's news."""
+        log.debug("telemetry", exc_info=True)
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6

@@ -1,0 +1,210 @@
+"""Delivery: every verdict leads where the module says, pauses grow and end, and no entry is lost or skipped."""
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outrider.exporters.answer import Answer, Verdict
+from outrider.model.clock import ManualClock
+from outrider.model.counters import Counters
+from outrider.pipeline.deadletters import DeadLetters
+from outrider.pipeline.deliver import Delivery
+from tests.support.destination import ACCEPTED, FakeDestination
+
+
+class Bench:
+    """One delivery with everything around it, in manual time."""
+
+    def __init__(self, directory: Path) -> None:
+        self.destination = FakeDestination()
+        self.clock, self.counters, self.stop = ManualClock(), Counters(), threading.Event()
+        self.letters = DeadLetters(directory, "google", self.clock, self.counters)
+        self.delivery = Delivery("google", self.destination, self.letters, self.clock, self.counters, self.stop)
+
+    def answers(self, *answers: Answer) -> None:
+        """What the next requests are answered; then everything is accepted."""
+        queue = iter(answers)
+        self.destination.answer = lambda _: next(queue, ACCEPTED)
+
+    def timed(self, *answers: Answer) -> float:
+        """Seconds that one batch takes with these answers."""
+        self.answers(*answers)
+        began = self.clock.monotonic()
+        assert self.delivery.deliver([b'"x"'])
+        return self.clock.monotonic() - began
+
+    def buried(self) -> list[tuple[str, object]]:
+        if not self.letters.path.exists():
+            return []
+        found = [orjson.loads(line) for line in self.letters.path.read_bytes().splitlines()]
+        return [(x["error"], x["entry"]) for x in found]
+
+    def value(self, name: str, **labels: str) -> int:
+        return self.counters.value(name, exporter="google", **labels)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def entries(n: int) -> list[bytes]:
+    return [b'"%d"' % i for i in range(n)]
+
+
+def test_accepted_is_one_request(bench: Bench) -> None:
+    assert bench.delivery.deliver(entries(3))
+    assert bench.destination.offered == [entries(3)]
+    assert bench.value("outrider_entries_accepted_total") == 3
+    assert bench.value("outrider_requests_total", verdict="accepted") == 1
+
+
+def test_nothing_is_not_sent(bench: Bench) -> None:
+    assert bench.delivery.deliver([])
+    assert bench.destination.offered == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "at_least", "at_most"),
+    [
+        (Answer(Verdict.RETRY, "503"), 0.25, 0.5),
+        (Answer(Verdict.REFRESH, "401"), 0.25, 0.5),
+        (Answer(Verdict.HOLD, "403"), 2.5, 5.0),
+        (Answer(Verdict.RETRY, "429", retry_after=17.0), 17.0, 17.0),
+        (Answer(Verdict.RETRY, "429", retry_after=0.0), 0.25, 0.5),
+        (Answer(Verdict.HOLD, "403", retry_after=90.0), 90.0, 90.0),
+        (Answer(Verdict.RETRY, "503", retry_after=1e9), 600.0, 600.0),
+    ],
+)
+def test_the_first_pause(bench: Bench, answer: Answer, at_least: float, at_most: float) -> None:
+    assert at_least <= bench.timed(answer) <= at_most
+    assert bench.destination.offered == [[b'"x"'], [b'"x"']], "the same request again"
+    assert bench.destination.refreshed == (answer.verdict is Verdict.REFRESH)
+
+
+def test_pauses_double_up_to_a_minute_and_begin_anew_after_a_success(bench: Bench) -> None:
+    stamps: list[float] = []
+
+    def judge(_: list[bytes]) -> Answer:
+        stamps.append(bench.clock.monotonic())
+        return Answer(Verdict.RETRY, "503") if len(stamps) <= 12 else ACCEPTED
+
+    bench.destination.answer = judge
+    assert bench.delivery.deliver([b"1"])
+    pauses = [after - before for before, after in itertools.pairwise(stamps)]
+    for n, pause in enumerate(pauses):
+        longest = min(0.5 * 2**n, 60.0)
+        assert longest / 2 <= pause <= longest
+    assert len(pauses) == 12
+    assert bench.timed(Answer(Verdict.RETRY, "503")) <= 0.5
+
+
+def test_every_attempt_waits_its_own_random_time(bench: Bench) -> None:
+    assert len({bench.timed(Answer(Verdict.RETRY, "503")) for _ in range(10)}) > 5
+
+
+@pytest.mark.parametrize("verdict", [Verdict.RETRY, Verdict.HOLD, Verdict.REFRESH])
+def test_the_end_of_the_program_breaks_a_pause_off(bench: Bench, verdict: Verdict) -> None:
+    def judge(_: list[bytes]) -> Answer:
+        bench.stop.set()
+        return Answer(verdict, "no")
+
+    bench.destination.answer = judge
+    assert not bench.delivery.deliver(entries(3))
+    assert len(bench.destination.offered) == 1
+    assert bench.buried() == []
+
+
+def test_after_the_end_nothing_is_begun(bench: Bench) -> None:
+    bench.stop.set()
+    assert not bench.delivery.deliver(entries(3))
+    assert bench.destination.offered == []
+
+
+def test_partial_success_counts_buries_and_repeats_only_what_may_succeed(bench: Bench) -> None:
+    bench.answers(Answer(Verdict.PARTIAL, "some", rejected={1: "too big", 7: "never"}, again=frozenset({0, 4, 9})))
+    assert bench.delivery.deliver(entries(5))
+    assert bench.destination.offered == [entries(5), [b'"0"', b'"4"']]
+    assert bench.buried() == [("too big", "1")]
+    assert bench.value("outrider_entries_rejected_total") == 1
+
+
+def test_a_destination_that_breaks_its_promise_is_tried_again(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    calls = 0
+
+    def judge(_: list[bytes]) -> Answer:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise RuntimeError("a bug")
+        return ACCEPTED
+
+    bench.destination.answer = judge
+    assert bench.delivery.deliver(entries(2))
+    assert bench.destination.stored == entries(2)
+    assert "a bug" in caplog.text
+
+
+def test_trouble_is_said_once_and_its_end_too(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    no, other = Answer(Verdict.RETRY, "HTTP 503: no"), Answer(Verdict.HOLD, "HTTP 403: never")
+    bench.answers(no, no, no, other, other)
+    assert bench.delivery.deliver([b"1"])
+    said = [(r.levelname, r.getMessage().split(" (")[0]) for r in caplog.records]
+    assert said == [
+        ("WARNING", "google: HTTP 503: no"),
+        ("ERROR", "google: HTTP 403: never"),
+        ("INFO", "google takes entries again"),
+    ]
+    assert bench.delivery.trouble is None
+
+
+# -- halving ----------------------------------------------------------------------------------------------------------
+
+
+def refuses(guilty: Callable[[bytes], bool]) -> Callable[[list[bytes]], Answer]:
+    return lambda part: Answer(Verdict.SPLIT, "HTTP 400: bad") if any(map(guilty, part)) else ACCEPTED
+
+
+def test_one_bad_entry_of_a_thousand_costs_few_requests(bench: Bench) -> None:
+    bench.destination.answer = refuses(lambda e: e == b'"617"')
+    assert bench.delivery.deliver(entries(1000))
+    assert bench.buried() == [("HTTP 400: bad", "617")]
+    assert bench.destination.stored == [e for e in entries(1000) if e != b'"617"'], "in order"
+    assert len(bench.destination.offered) <= 2 * 10 + 1
+
+
+def test_an_entry_with_a_plainer_form_is_sent_in_it(bench: Bench) -> None:
+    bench.destination.answer = refuses(lambda e: e == b'"1"')
+    bench.destination.plain = {b'"1"': b'"one"'}
+    assert bench.delivery.deliver(entries(3))
+    assert bench.destination.stored == [b'"0"', b'"one"', b'"2"']
+    assert bench.buried() == []
+
+
+def test_a_plainer_form_that_is_refused_as_well_is_buried(bench: Bench) -> None:
+    bench.destination.answer = refuses(lambda e: e in (b'"1"', b'"one"'))
+    bench.destination.plain = {b'"1"': b'"one"'}
+    assert bench.delivery.deliver(entries(3))
+    assert bench.buried() == [("HTTP 400: bad", "one")]
+
+
+@given(st.integers(1, 60), st.data())
+def test_whatever_is_refused_all_others_are_stored_once_and_in_order(n: int, data: st.DataObject) -> None:
+    guilty = data.draw(st.sets(st.integers(0, n - 1)))
+    flaky: Iterator[bool] = iter(data.draw(st.lists(st.booleans(), max_size=20)))
+    bench = Bench(Path("/dev/null/nowhere"))
+    buried: list[bytes] = []
+    bench.letters.bury = lambda entry, words: buried.append(entry)  # type: ignore[method-assign]  # noqa: ARG005
+    split = refuses(lambda e: int(e.strip(b'"')) in guilty)
+    bench.destination.answer = lambda part: Answer(Verdict.RETRY, "503") if next(flaky, False) else split(part)
+    assert bench.delivery.deliver(entries(n))
+    assert bench.destination.stored == [e for i, e in enumerate(entries(n)) if i not in guilty]
+    assert buried == [e for i, e in enumerate(entries(n)) if i in guilty]

@@ -1,0 +1,70 @@
+"""A destination in memory: entries are the records' content, answers are what a test wants."""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from outrider.exporters.answer import Answer, Verdict
+from outrider.model.pod import Pod
+from outrider.model.stream import Stream
+
+ACCEPTED = Answer(Verdict.ACCEPTED)
+
+
+class FakeDestination:
+    """A `LogDestination`. `answer` judges every request; while `open` is not set, requests hang."""
+
+    def __init__(self, max_request: int = 1 << 20) -> None:
+        self.answer: Callable[[list[bytes]], Answer] = lambda _: ACCEPTED
+        self.max_request = max_request
+        self.open = threading.Event()
+        self.open.set()
+        self.offered: list[list[bytes]] = []
+        """Every request, in the order in which they came in."""
+        self.stored: list[bytes] = []
+        """The entries of every request that was accepted as a whole."""
+        self.refreshed = 0
+        self.closed = False
+        self.contexts: list[tuple[Stream, Pod | None]] = []
+        self.choke_on: bytes | None = None
+        """Content that makes `encode` raise."""
+        self.plain: dict[bytes, bytes] = {}
+        self._lock = threading.Lock()
+
+    def context(self, stream: Stream, pod: Pod | None) -> Any:
+        self.contexts.append((stream, pod))
+        return pod
+
+    def encode(
+        self,
+        records: Iterable[tuple[int, bytes, bytes, bytes]],
+        context: Pod | None,
+        generation: Callable[[int], tuple[str, bytes]],
+    ) -> list[bytes]:
+        label = b"" if context is None else b"[" + context.labels.get("app", "").encode() + b"]"
+        entries = []
+        for at, _, _, content in records:
+            assert generation(at >> 48)
+            if self.choke_on is not None and self.choke_on in content:
+                raise ValueError("cannot encode this")
+            entries.append(label + content)
+        return entries
+
+    def send(self, entries: list[bytes]) -> Answer:
+        with self._lock:
+            self.offered.append(list(entries))
+        self.open.wait(30)
+        answer = self.answer(entries)
+        with self._lock:
+            if answer.verdict is Verdict.ACCEPTED:
+                self.stored += entries
+        return answer
+
+    def plainer(self, entry: bytes) -> bytes | None:
+        return self.plain.get(entry)
+
+    def refresh(self) -> None:
+        self.refreshed += 1
+
+    def close(self) -> None:
+        self.closed = True

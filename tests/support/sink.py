@@ -1,0 +1,266 @@
+"""An HTTP sink that knows `entries:write` and nothing of the program under test.
+
+It unpacks and parses what arrives with the standard library alone, applies the defaults that a request may give its
+entries (logName, resource, labels), and keeps every entry of every request that it stored, with the time of arrival
+and as often as it came. What it answers can be told:
+
+    with Sink() as sink:
+        sink.next(Fault(503), Fault(429, {"Retry-After": "1"}))    # the next two requests, one each
+        sink.always = Fault(403)                                   # every request, until it is None again
+        sink.refuse = lambda entry: …                              # 400 without details if it is true of any entry
+        sink.fail_entry = lambda entry: (3, "words") or None       # partial success: these are not stored
+        sink.most_bytes = 10_000                                   # 413 for bodies (unpacked) beyond
+
+Besides statuses a fault may be HANG (no answer, nothing stored, until `release` or the end), RESET (nothing stored) or
+LOST_ACK (stored, closed without an answer); `delay` makes any of them slow.
+"""
+
+import contextlib
+import gzip
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, cast
+
+Entry = dict[str, Any]
+
+HANG, RESET, LOST_ACK = "hang", "reset", "lost-ack"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What one request meets: an HTTP status (200: none), or HANG, RESET, LOST_ACK; after `delay` seconds."""
+
+    kind: int | str = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Received:
+    """One entry that was stored. `at` is monotonic seconds, `request` the number of the request that brought it."""
+
+    entry: Entry
+    at: float
+    request: int
+
+    @property
+    def insert_id(self) -> str:
+        return str(self.entry["insertId"])
+
+    @property
+    def text(self) -> str:
+        """The payload as one string: a text as it is, an object as JSON."""
+        if "textPayload" in self.entry:
+            return str(self.entry["textPayload"])
+        return json.dumps(self.entry["jsonPayload"], ensure_ascii=False)
+
+    @property
+    def pod(self) -> str:
+        return str(self.entry["resource"]["labels"]["pod_name"])
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request that came in, whatever became of it; `answered` is the status, or the fault that took its place."""
+
+    at: float
+    size: int
+    headers: dict[str, str]
+    entries: int
+    answered: int | str
+
+
+class Sink:
+    """The server; attributes may be set while it runs."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.always: Fault | None = None
+        self.refuse: Callable[[Entry], bool] | None = None
+        self.fail_entry: Callable[[Entry], tuple[int, str] | None] | None = None
+        self.most_bytes: int | None = None
+        self.complaints: list[str] = []
+        """What no client may send: bodies that are no JSON, entries that are no objects, wrong paths."""
+        self.release = threading.Event()
+        self._received: list[Received] = []
+        self._script: list[Fault] = []
+        self._lock = threading.Lock()
+        self._server = _Server(self)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="sink", daemon=True
+        )
+
+    def __enter__(self) -> "Sink":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def next(self, *faults: Fault) -> None:
+        """The next requests meet these, one each."""
+        with self._lock:
+            self._script += faults
+
+    @property
+    def scripted(self) -> int:
+        """Faults that no request has met yet."""
+        return len(self._script)
+
+    def received(self, pod: str | None = None) -> list[Received]:
+        """Every entry stored so far, repeats included, in the order of arrival; of one pod, or of all."""
+        with self._lock:
+            found = list(self._received)
+        return found if pod is None else [r for r in found if r.pod == pod]
+
+    def first(self, pod: str | None = None) -> list[Received]:
+        """As `received`, but every insertId once, as it came first."""
+        found: dict[str, Received] = {}
+        for r in self.received(pod):
+            found.setdefault(r.insert_id, r)
+        return list(found.values())
+
+    def texts(self, pod: str | None = None) -> list[str]:
+        """The payloads of one stream's or all entries in the order of their insertIds, repeats left out."""
+        return [r.text for r in sorted(self.first(pod), key=lambda r: r.insert_id)]
+
+    # -- what the handler asks ----------------------------------------------------------------------------------------
+
+    def take(self, path: str, headers: dict[str, str], body: bytes) -> tuple[Fault, Any]:
+        """Judge and keep one request: the fault it meets and the body of the answer."""
+        at = time.monotonic()
+        raw = gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
+        entries = self._read(path, raw)
+        with self._lock:
+            fault = self._script.pop(0) if self._script else self.always or Fault()
+        if fault.delay:
+            self.release.wait(fault.delay)
+        answer: Any = {}
+        if fault.kind == 200:
+            fault, answer, stored = self._judge(entries, len(raw))
+        else:
+            stored = entries if fault.kind == LOST_ACK else []
+            if isinstance(fault.kind, int):
+                answer = _error(fault.kind, f"the sink was told to answer {fault.kind}")
+        with self._lock:
+            self.requests.append(Request(at, len(raw), headers, len(entries), fault.kind))
+            self._received += [Received(e, at, len(self.requests)) for e in stored]
+        return fault, answer
+
+    def _read(self, path: str, raw: bytes) -> list[Entry]:
+        if path != "/v2/entries:write":
+            self.complaints.append(f"path {path}")
+        try:
+            request = json.loads(raw.decode("utf-8", "strict"))
+            return [_with_defaults(entry, request) for entry in request["entries"]]
+        except (ValueError, KeyError, TypeError, RecursionError) as e:
+            self.complaints.append(f"{type(e).__name__}: {e}")
+            return []
+
+    def _judge(self, entries: list[Entry], size: int) -> tuple[Fault, Any, list[Entry]]:
+        if self.most_bytes is not None and size > self.most_bytes:
+            return Fault(413), _error(413, "Request Entity Too Large"), []
+        if self.refuse is not None and any(map(self.refuse, entries)):
+            return Fault(400), _error(400, "Invalid value in one of the entries"), []
+        failed = self.fail_entry
+        if failed is not None and (errors := {i: e for i, entry in enumerate(entries) if (e := failed(entry))}):
+            stored = [entry for i, entry in enumerate(entries) if i not in errors]
+            return Fault(200 if not errors else 400), _partial(errors), stored
+        return Fault(), {}, entries
+
+
+def _with_defaults(entry: Entry, request: Entry) -> Entry:
+    """The entry as the API stores it: what the request says for all applies where the entry is silent."""
+    defaults = {key: request[key] for key in ("logName", "resource") if key in request}
+    labels = {**request.get("labels", {}), **entry.get("labels", {})}
+    return {**defaults, **entry, **({"labels": labels} if labels else {})}
+
+
+def _error(status: int, message: str) -> Entry:
+    return {"error": {"code": status, "message": message, "status": "SCRIPTED"}}
+
+
+def _partial(errors: dict[int, tuple[int, str]]) -> Entry:
+    """The answer to a request with `partialSuccess` of which some entries were refused
+    (logging.proto, WriteLogEntriesPartialErrors)."""
+    detail = {
+        "@type": "type.googleapis.com/google.logging.v2.WriteLogEntriesPartialErrors",
+        "logEntryErrors": {str(i): {"code": code, "message": message} for i, (code, message) in errors.items()},
+    }
+    answer = _error(400, "Log entries were refused")
+    answer["error"]["details"] = [detail]
+    return answer
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 64
+
+    def __init__(self, sink: Sink) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.sink = sink
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that was killed hangs up in the middle; that is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        sink = cast(_Server, self.server).sink
+        body = self.rfile.read(int(self.headers.get("Content-Length") or "0"))
+        if len(body) < int(self.headers.get("Content-Length") or "0"):
+            self.close_connection = True  # the client died while it sent
+            return
+        fault, answer = sink.take(self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+        if fault.kind == HANG:
+            sink.release.wait(60)
+        if not isinstance(fault.kind, int):
+            self._hang_up(reset=fault.kind == RESET)
+            return
+        data = json.dumps(answer).encode()
+        self.send_response(fault.kind)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        for name, value in fault.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _hang_up(self, reset: bool) -> None:
+        self.close_connection = True
+        if reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR) if not reset else self.connection.close()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it so)
+        del format, args
+
+
+def repeats_are_identical(received: Iterable[Received]) -> bool:
+    """Whether entries with one insertId are one entry: the same time, payload and place, whenever they came."""
+    seen: dict[str, tuple[Any, ...]] = {}
+    for r in received:
+        e = r.entry
+        told = (e.get("timestamp"), r.text, e["logName"], e["severity"], json.dumps(e["resource"]))
+        if seen.setdefault(r.insert_id, told) != told:
+            return False
+    return True
