@@ -1,6 +1,7 @@
 """For the whole suite: with OUTRIDER_TESTS_NO_SKIP set (as CI does), a skipped test fails the run."""
 
 import os
+from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,7 +12,7 @@ settings.load_profile("outrider")
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):  # type: ignore[no-untyped-def]
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.skipped and os.environ.get("OUTRIDER_TESTS_NO_SKIP") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"

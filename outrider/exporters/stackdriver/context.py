@@ -8,6 +8,8 @@ change, and spliced in as bytes. What GKE writes there is listed in docs/log-for
 
 import base64
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 import orjson
@@ -32,7 +34,7 @@ class StreamContext:
 
     def __init__(self, stream: Stream, pod: Pod | None, cluster: Cluster, project: str) -> None:
         self.id_head = _stream_id(stream)
-        self._resource = orjson.dumps(
+        self._resource = _kept(
             {
                 "type": "k8s_container",
                 "labels": {
@@ -46,13 +48,13 @@ class StreamContext:
             }
         )
         self._stdout_stderr_names = {
-            std: orjson.dumps(log_name(project, std.decode() or "stdout")) for std in (b"stdout", b"stderr", b"")
+            std: _kept(log_name(project, std.decode() or "stdout")) for std in (b"stdout", b"stderr", b"")
         }
         self.labels = _labels(pod, cluster)
         self.shed = False
         self.tails = {std: self.tail(std, {}) for std in self._stdout_stderr_names}
 
-    def tail(self, std: bytes, more: dict[str, str]) -> bytes:
+    def tail(self, std: bytes, more: Mapping[str, str]) -> bytes:
         """The closing part for `std` with `more` labels, which win over ours. Pod labels beyond MAX_LABELS are left out
         (`shed` is then true): an entry with fewer labels is better than none."""
         labels = {**self.labels, **more}
@@ -69,6 +71,11 @@ class StreamContext:
     def prefix(self, generation: str) -> bytes:
         """The head of the insertIds of one generation's entries; ten hexadecimal digits of offset follow."""
         return b"%b-%b-" % (self.id_head, generation.encode())
+
+
+def _kept(value: Any) -> bytes:
+    """`value` as JSON in no more memory than it needs: what orjson returns sits in a buffer of 4 KiB."""
+    return bytes(memoryview(orjson.dumps(value)))
 
 
 def _labels(pod: Pod | None, cluster: Cluster) -> dict[str, str]:

@@ -11,13 +11,12 @@ path to a function of its own, and no line leaves without becoming an entry.
 import json
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import orjson
 
 from outrider.exporters.stackdriver.context import StreamContext
 from outrider.exporters.stackdriver.fields import NAMES, NOTHING_SPECIAL, Special, extract
-from outrider.exporters.stackdriver.limits import MAX_ENTRY, SHORTENED, fits, pieces, shorten
+from outrider.exporters.stackdriver.limits import MAX_ENTRY, SHORTENED, SURE, fits, pieces, shorten
 from outrider.exporters.stackdriver.severity import BY_LETTER
 from outrider.exporters.stackdriver.times import Timestamps
 from outrider.model.clock import Clock
@@ -38,8 +37,8 @@ _TURN = 48
 _OFFSET_MASK = (1 << _TURN) - 1
 _SPLIT_ROOM = 200  # what `split` and the longer insertId of a piece take at most
 _KLOG = re.compile(rb"([IWEFD])\d{4} \d\d:\d\d:\d\d\.\d+\s+(\d+)\s+([^ \]]+):(\d+)\]\s(.*)", re.DOTALL)
-_KLOG_FIRST = frozenset(bytes([c]) for c in b"IWEFD")
-_BLANK_FIRST = frozenset((b" ", b"\t", b"\r", b"\n"))
+_UNUSUAL_FIRST = frozenset(bytes([c]) for c in b"IWEFD \t\r\n")
+"""First bytes of klog lines, and of JSON behind white space."""
 
 _loads = orjson.loads
 _BIG = b"0" * 19
@@ -100,7 +99,17 @@ class Encoder:
                 head = context.prefix(key)
             time = good(timestamp) or self._other_time(begun)
             first = content[:1]
-            if first == b"{" or first in _KLOG_FIRST or first in _BLANK_FIRST or not content.isascii():
+            if first == b"{" and std:
+                insert_id = b'"%b%010x"' % (head, at & _OFFSET_MASK)
+                made = self._json(insert_id, time, std, content, context)
+                if isinstance(made, bytes):
+                    append(made)
+                elif made is not None:
+                    entries += made
+                else:
+                    entries += self._unusual(insert_id, time, std, content, context)
+                continue
+            if first in _UNUSUAL_FIRST or not content.isascii():
                 insert_id = b'"%b%010x"' % (head, at & _OFFSET_MASK)
                 entries += self._unusual(insert_id, time, std, content, context)
                 continue
@@ -129,16 +138,16 @@ class Encoder:
     def _unusual(
         self, insert_id: bytes, time: bytes, std: bytes, content: bytes, context: StreamContext
     ) -> list[bytes]:
-        if not content.isascii():
-            try:
-                content.decode()
-            except UnicodeDecodeError:
-                self._broken.add()
-                content = content.decode("utf-8", "replace").encode()
+        """What is no plain ASCII text: other encodings, JSON behind white space or broken JSON, klog."""
+        try:
+            content.decode()
+        except UnicodeDecodeError:
+            self._broken.add()
+            content = content.decode("utf-8", "replace").encode()
         if std and content.lstrip()[:1] == b"{":
-            entries = self._json(insert_id, time, std, content, context)
-            if entries is not None:
-                return entries
+            made = self._json(insert_id, time, std, content, context)
+            if made is not None:
+                return [made] if isinstance(made, bytes) else made
         m = _KLOG.fullmatch(content) if std else None
         if m:
             return self._klog(m, insert_id, time, std, content, context)
@@ -146,35 +155,43 @@ class Encoder:
 
     def _json(
         self, insert_id: bytes, time: bytes, std: bytes, content: bytes, context: StreamContext
-    ) -> list[bytes] | None:
-        """The entry of a JSON object; None if it is none, or one that Cloud Logging could not take."""
+    ) -> bytes | list[bytes] | None:
+        """The entry of a JSON object, or the entries if it is too large for one; None if it is no JSON object, or one
+        that Cloud Logging could not take.
+        """
         if content.count(b"{") + content.count(b"[") > MAX_DEPTH and _depth(content) > MAX_DEPTH:
             return None
         try:
             fields = _loads(content)
         except orjson.JSONDecodeError:
             return None
-        if _BIG in content.translate(_DIGITS):
-            fields = json.loads(content)  # orjson makes doubles of integers beyond 64 bits, which loses digits
         found = NAMES.intersection(fields)
         special = extract(fields, found, self._times, self._project) if found else NOTHING_SPECIAL
-        if special.size > MAX_SPECIAL:
-            return None
-        message = fields.get("message") if len(fields) == 1 else None
-        if isinstance(message, str):
-            payload, name = _dumps(message), b"textPayload"
-        else:
-            payload, name = _dump_object(fields), b"jsonPayload"
-        insert_id = special.insert_id or insert_id
+        tail = special.extra + context.tails[std] if special.extra else context.tails[std]
+        if special.wide:
+            if special.size > MAX_SPECIAL:
+                return None
+            insert_id = special.insert_id or insert_id
+            tail = special.extra + context.tail(std, special.labels)
         time = special.timestamp or time
         severity = special.severity or DEFAULTS[std]
-        tail = context.tail(std, special.labels) if special.labels else context.tails[std]
-        entry = _entry(insert_id, time, severity, name, payload, special.extra + tail)
-        if fits(len(entry), payload, name == b"textPayload"):
-            return [entry]
-        if name == b"textPayload":
-            return self._spread(insert_id, time, severity, str(message), special.extra + tail)
+        message = fields.get("message") if len(fields) == 1 else None
+        if isinstance(message, str):
+            entry = _entry(insert_id, time, severity, b"textPayload", _dumps(message), tail)
+            return entry if len(entry) <= MAX_ENTRY else self._spread(insert_id, time, severity, message, tail)
+        payload = _dumps(fields)
+        if b"e+" in payload and _BIG in content.translate(_DIGITS):
+            payload = self._with_big_integers(content, found)
+        entry = _entry(insert_id, time, severity, b"jsonPayload", payload, tail)
+        if len(entry) < SURE or fits(entry, payload):
+            return entry
         return self._large_json(insert_id, time, std, content, context, payload, severity, special)
+
+    def _with_big_integers(self, content: bytes, found: frozenset[str]) -> bytes:
+        """The payload with all digits of integers beyond 64 bits, of which orjson makes doubles."""
+        fields = json.loads(content)
+        extract(fields, found, self._times, self._project)
+        return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
     def _klog(
         self, m: re.Match[bytes], insert_id: bytes, time: bytes, std: bytes, content: bytes, context: StreamContext
@@ -242,13 +259,6 @@ class Encoder:
 def _entry(insert_id: bytes, time: bytes, severity: bytes, name: bytes, payload: bytes, tail: bytes) -> bytes:
     stamp = b'"timestamp":"%b",' % time if time else b""
     return b'{"insertId":%b,%b"severity":"%b","%b":%b%b' % (insert_id, stamp, severity, name, payload, tail)
-
-
-def _dump_object(fields: dict[str, Any]) -> bytes:
-    try:
-        return _dumps(fields)
-    except TypeError:  # an integer beyond 64 bits
-        return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _depth(content: bytes) -> int:

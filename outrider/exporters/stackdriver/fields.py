@@ -27,21 +27,23 @@ _TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
 class Special:
     """What the special fields of one line said. `extra` is `,"key":value` for the entry, ready to be spliced."""
 
-    __slots__ = ("extra", "insert_id", "labels", "severity", "timestamp")
-
-    def __init__(self) -> None:
-        self.severity: bytes | None = None
-        self.timestamp: bytes | None = None
-        self.insert_id: bytes | None = None
-        self.labels: dict[str, str] = {}
-        self.extra = b""
+    severity: bytes | None = None
+    timestamp: bytes | None = None
+    insert_id: bytes | None = None
+    labels: Mapping[str, str] = {}
+    extra = b""
+    wide = False
+    """Whether the fields may be large, or touch more than `extra`."""
 
     @property
     def size(self) -> int:
         """About the bytes that the fields add to the entry."""
-        return (
-            len(self.extra) + len(self.insert_id or b"") + sum(len(k) + len(v.encode()) for k, v in self.labels.items())
-        )
+        size = len(self.extra)
+        if self.insert_id is not None:
+            size += len(self.insert_id)
+        if self.labels:
+            size += sum(len(k.encode()) + len(v.encode()) for k, v in self.labels.items())
+        return size
 
 
 NOTHING_SPECIAL = Special()
@@ -50,11 +52,11 @@ NOTHING_SPECIAL = Special()
 def extract(fields: Fields, found: frozenset[str], times: Timestamps, project: str) -> Special:
     """Take the special fields out of `fields`; `found` names those of NAMES that are in it."""
     special = Special()
-    if not found.isdisjoint(_SEVERITY_KEYS):
+    others = found - _PLAIN_KEYS
+    if len(others) < len(found):
         special.severity = _severity(fields)
-    if not found.isdisjoint(_TIME_KEYS):
         special.timestamp = _timestamp(fields, times)
-    for key in sorted(found & _OTHERS.keys()):
+    for key in sorted(others):
         value = fields[key]
         moved, rest = (b"", None) if value is None else _OTHERS[key](value, special, project)
         special.extra += moved
@@ -62,6 +64,7 @@ def extract(fields: Fields, found: frozenset[str], times: Timestamps, project: s
             del fields[key]
         else:
             fields[key] = rest
+    special.wide = special.wide or len(special.extra) > 4096
     return special
 
 
@@ -71,25 +74,18 @@ _Moved = tuple[bytes, Any]
 
 # -- severity ---------------------------------------------------------------------------------------------------------
 
-_ABSENT: Any = object()
 _SEVERITY_KEYS = frozenset({"severity", _GOOGLE + "severity", "level"})
 
 
 def _severity(fields: Fields) -> bytes | None:
     for key in ("severity", _GOOGLE + "severity", "level"):
-        value = fields.get(key, _ABSENT)
-        if value is _ABSENT:
-            continue
-        if value is None:
-            if key != "level":
+        if key in fields:
+            value = fields[key]
+            named = severity.parse(value)
+            if key != "level" and (named is not None or value is None):
                 del fields[key]
-            continue
-        named = severity.parse(value)
-        if named is None:
-            return severity.DEFAULT
-        if key != "level":
-            del fields[key]
-        return named
+            if value is not None:
+                return named or severity.DEFAULT
     return None
 
 
@@ -99,8 +95,7 @@ _TIME_KEYS = frozenset({"timestamp", "timestampSeconds", "time"})
 
 
 def _timestamp(fields: Fields, times: Timestamps) -> bytes | None:
-    value = fields.get("timestamp")
-    if isinstance(value, dict):
+    if isinstance(value := fields.get("timestamp"), dict):
         found = times.from_parts(value.get("seconds"), value.get("nanos", 0))
         if found is not None:
             del fields["timestamp"]
@@ -110,8 +105,7 @@ def _timestamp(fields: Fields, times: Timestamps) -> bytes | None:
         if found is not None:
             del fields["timestampSeconds"], fields["timestampNanos"]
             return found
-    value = fields.get("time")
-    if isinstance(value, str):
+    if isinstance(value := fields.get("time"), str):
         found = times.parse(value)
         if found is not None:
             del fields["time"]
@@ -147,7 +141,7 @@ def _trace_sampled(value: Any, _special: Special, _project: str) -> _Moved:
 
 def _insert_id(value: Any, special: Special, _project: str) -> _Moved:
     if isinstance(value, str) and value:
-        special.insert_id = orjson.dumps(value)
+        special.insert_id, special.wide = orjson.dumps(value), True
         return b"", None
     return b"", value
 
@@ -155,7 +149,7 @@ def _insert_id(value: Any, special: Special, _project: str) -> _Moved:
 def _labels(value: Any, special: Special, _project: str) -> _Moved:
     if not isinstance(value, dict):
         return b"", value
-    special.labels = {k: v for k, v in value.items() if isinstance(v, str)}
+    special.labels, special.wide = {k: v for k, v in value.items() if isinstance(v, str)}, True
     return b"", {k: v for k, v in value.items() if not isinstance(v, str)} or None
 
 
@@ -231,5 +225,6 @@ _OTHERS: dict[str, Callable[[Any, Special, str], _Moved]] = {
     _GOOGLE + "trace_sampled": _trace_sampled,
 }
 
+_PLAIN_KEYS = _SEVERITY_KEYS | _TIME_KEYS
 NAMES = frozenset(_OTHERS) | _SEVERITY_KEYS | _TIME_KEYS
 """Every key that `extract` may act upon."""

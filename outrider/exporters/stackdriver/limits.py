@@ -13,23 +13,17 @@ import orjson
 
 MAX_ENTRY = 256 * 1024
 """Bytes of one entry, in either form."""
-_SUSPECT = 16 * 1024
-"""A JSON payload shorter than this fits as a protobuf message whatever it is made of: at most 12 bytes for one of
-JSON.
-"""
+SURE = 16 * 1024
+"""An entry of less JSON than this fits as a protobuf message, too: at most 12 bytes for one of JSON."""
 SHORTENED = "outrider.io/shortened"
 """The label on an entry whose strings were shortened; its value is the size of the line as it was written, in bytes."""
 _MARK = "...[shortened]"
 _LEAST = 64
 
 
-def fits(entry_size: int, payload: bytes, is_text: bool) -> bool:
-    """Whether an entry of `entry_size` JSON bytes with this payload (JSON as well) is small enough in both forms."""
-    if entry_size > MAX_ENTRY:
-        return False
-    return (
-        is_text or len(payload) < _SUSPECT or entry_size - len(payload) + proto_size(orjson.loads(payload)) <= MAX_ENTRY
-    )
+def fits(entry: bytes, payload: bytes) -> bool:
+    """Whether an entry with this jsonPayload is small enough in both forms."""
+    return len(entry) <= MAX_ENTRY and len(entry) - len(payload) + proto_size(orjson.loads(payload)) <= MAX_ENTRY
 
 
 def proto_size(value: Any) -> int:
