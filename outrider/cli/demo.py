@@ -1,0 +1,66 @@
+"""`outrider demo`: the whole way of a log line, on this machine, to be watched.
+
+What is shown goes to standard error; the summary goes to standard output, and whether it balances is the exit code.
+"""
+
+import json
+from pathlib import Path
+
+import click
+
+EXIT_OFF = 1
+"""The sums do not balance."""
+EXIT_FAILED = 70
+"""A part of the demo failed (EX_SOFTWARE of sysexits.h)."""
+EXIT_INTERRUPTED = 130
+
+
+@click.command()
+@click.option(
+    "--seconds", type=click.FloatRange(min=0, min_open=True), metavar="N", envvar="OUTRIDER_SECONDS", show_envvar=True,
+    help="End by itself after this time; otherwise at Ctrl-C.",
+)  # fmt: skip
+@click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True), default=400, metavar="N", envvar="OUTRIDER_RATE",
+    show_default=True, show_envvar=True, help="Lines that the pods print per second.",
+)  # fmt: skip
+@click.option(
+    "--seed", type=int, default=1, metavar="N", envvar="OUTRIDER_SEED", show_default=True, show_envvar=True,
+    help="What the pods print is drawn from this.",
+)  # fmt: skip
+@click.option(
+    "--plain", is_flag=True, envvar="OUTRIDER_PLAIN", show_envvar=True,
+    help="One line a second instead of the screen (as with NO_COLOR, or without a terminal).",
+)  # fmt: skip
+@click.option(
+    "--svg", type=click.Path(dir_okay=False, writable=True, path_type=Path), metavar="FILE", envvar="OUTRIDER_SVG",
+    show_envvar=True, help="Save the screen, as it is when the pods stop, as a picture.",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", envvar="OUTRIDER_OUTPUT",
+    show_default=True, show_envvar=True, help="Form of the summary.",
+)  # fmt: skip
+@click.pass_context
+def demo(
+    ctx: click.Context, seconds: float | None, rate: float, seed: int, plain: bool, svg: Path | None, output: str
+) -> None:
+    """Watch logs travel: pods that print, the node collector, and a stand-in of Cloud Logging.
+
+    Needs no cluster and no account; everything runs on this machine and leaves nothing behind. Ends with a summary:
+    every line written is an entry received, or was joined to one.
+
+    Exit codes: 0 the sums balance, 1 they do not, 2 wrong usage, 70 a part failed, 130 interrupted twice.
+    """
+    from outrider.demo.children import DemoError
+    from outrider.demo.run import Options, run
+
+    try:
+        summary = run(Options(seconds, rate, seed, plain, svg))
+    except DemoError as e:
+        click.echo(f"outrider demo: {e}", err=True)
+        ctx.exit(EXIT_FAILED)
+    except KeyboardInterrupt:
+        click.echo("outrider demo: interrupted", err=True)
+        ctx.exit(EXIT_INTERRUPTED)
+    click.echo(json.dumps(summary.as_dict(), indent=2) if output == "json" else summary.as_text())
+    ctx.exit(0 if summary.balanced else EXIT_OFF)

@@ -1,0 +1,108 @@
+"""What has arrived at the intake, asked for over its control endpoints while the demo runs.
+
+`GET /intake/stats` counts; `GET /intake/entries?since=SEQ` gives the entries themselves in the order of
+arrival. The counts decide the balance. The entries are for the screen and for the lag, the time from an entry's own
+timestamp to its `receiveTimestamp`; when more have arrived than one answer holds, the older ones are passed over.
+"""
+
+import statistics
+from collections import deque
+from datetime import datetime
+from typing import Any
+
+import orjson
+import urllib3
+
+from outrider.demo.children import DemoError
+from outrider.demo.screen import Seen
+
+PAGE = 500
+"""Entries looked at per poll."""
+_RECENT, _SAMPLES, _SHOWN, _SECONDS = 300, 100_000, 40, 120
+
+
+class Arrivals:
+    """The intake at `url` as seen at the last `poll`."""
+
+    def __init__(self, url: str) -> None:
+        self.received: dict[str, int] = {}
+        """Per namespace, entries counted once however often they were sent."""
+        self.repeats = self.rejected = 0
+        self.rates: deque[float] = deque(maxlen=_SECONDS)
+        """Entries that arrived in each of the last seconds."""
+        self._url = url
+        self._http = urllib3.PoolManager(retries=False, timeout=10.0)
+        self._seen = 0
+        self._last: deque[Seen] = deque(maxlen=PAGE)
+        self._recent: dict[str, deque[float]] = {}
+        self._lags: deque[float] = deque(maxlen=_SAMPLES)
+        self._mark: tuple[float, int] | None = None
+
+    @property
+    def total(self) -> int:
+        """Entries of all namespaces."""
+        return sum(self.received.values())
+
+    def poll(self, now: float) -> None:
+        """Ask again; `now` in monotonic seconds. DemoError if the intake does not answer as it should."""
+        try:
+            stats = orjson.loads(self._get("/intake/stats"))
+            self.received = {str(name): int(n) for name, n in stats["namespaces"].items()}
+            self.repeats, self.rejected = int(stats["repeated"]), int(stats["rejected"])
+            since = max(self._seen, int(stats["last_seq"]) - PAGE)
+            for entry in orjson.loads(self._get(f"/intake/entries?since={since}&limit={PAGE}")):
+                self._take(entry)
+        except (KeyError, TypeError, ValueError) as e:
+            raise DemoError(f"the intake's answer is not understood: {e!r}") from e
+        self._take_rate(now)
+
+    @property
+    def last(self) -> list[Seen]:
+        """The newest entries by their own time, oldest first: a batch brings one stream after the other."""
+        return sorted(self._last, key=lambda e: e.time.rstrip("Z"))[-_SHOWN:]
+
+    def lags(self) -> dict[str, float]:
+        """Per namespace: the median lag of its last entries, in seconds."""
+        return {name: statistics.median(values) for name, values in self._recent.items() if values}
+
+    def lag(self, quantile: float) -> float | None:
+        """That quantile of all lags seen, in seconds; None if none were."""
+        ordered = sorted(self._lags)
+        return ordered[min(len(ordered) - 1, int(quantile * len(ordered)))] if ordered else None
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        self._seen = max(self._seen, int(entry["seq"]))
+        labels = entry["resource"].get("labels", {})
+        namespace = labels.get("namespace_name", "")
+        payload = entry.get("jsonPayload", {})
+        text = (
+            entry.get("textPayload") or payload.get("message") or payload.get("msg") or orjson.dumps(payload).decode()
+        )
+        self._last.append(
+            Seen(entry["timestamp"], entry.get("severity", "DEFAULT"), namespace, labels.get("pod_name", ""), str(text))
+        )
+        if not entry.get("repeated"):
+            lag = (_moment(entry["receiveTimestamp"]) - _moment(entry["timestamp"])).total_seconds()
+            self._recent.setdefault(namespace, deque(maxlen=_RECENT)).append(lag)
+            self._lags.append(lag)
+
+    def _take_rate(self, now: float) -> None:
+        if self._mark is None:
+            self._mark = (now, self.total)
+        then, before = self._mark
+        if now - then >= 1:
+            self.rates.append((self.total - before) / (now - then))
+            self._mark = (now, self.total)
+
+    def _get(self, path: str) -> bytes:
+        try:
+            answer = self._http.request("GET", self._url + path)
+        except urllib3.exceptions.HTTPError as e:
+            raise DemoError(f"the intake cannot be reached: {e}") from e
+        if answer.status != 200:
+            raise DemoError(f"the intake answered {answer.status} to GET {path}: {answer.data[:200]!r}")
+        return answer.data
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)

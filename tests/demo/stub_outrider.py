@@ -1,0 +1,117 @@
+"""The least that can stand for `outrider intake` and `outrider node`, so that the demo is tested by itself.
+
+The node knows what an entry is by a shortcut: every `F` line, except those that only a trace's later lines look like.
+`STUB` in the environment makes the node misbehave: `lose` (an entry), `twice` (delivers one more than there are),
+`die` (at once).
+"""
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+import urllib.request
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import yaml
+
+LINE = re.compile(rb"(\S+) (stdout|stderr) F (.*)\n")
+LATER = re.compile(rb"[\t ]|Caused by|$|\[signal|goroutine |main\.\(|created by |KeyError: ")
+
+
+class Intake(BaseHTTPRequestHandler):
+    entries: list[dict[str, Any]] = []  # noqa: RUF012
+
+    def do_POST(self) -> None:
+        for line in self.rfile.read(int(self.headers["Content-Length"])).splitlines():
+            received = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+            self.entries.append({"seq": len(self.entries) + 1, "receiveTimestamp": received, **json.loads(line)})
+        self.answer(b"{}")
+
+    def do_GET(self) -> None:
+        if self.path == "/intake/stats":
+            namespaces: dict[str, int] = {}
+            for e in self.entries:
+                name = e["resource"]["labels"]["namespace_name"]
+                namespaces[name] = namespaces.get(name, 0) + 1
+            stats = {"namespaces": namespaces, "repeated": 0, "rejected": 0, "last_seq": len(self.entries)}
+            self.answer(json.dumps(stats).encode())
+        else:
+            since, limit = (int(n) for n in re.findall(r"=(\d+)", self.path))
+            self.answer(json.dumps(self.entries[since : since + limit]).encode())
+
+    def answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def intake() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Intake) as server:
+        print(f"intake at http://127.0.0.1:{server.server_address[1]}", flush=True)
+        server.serve_forever()
+
+
+def node(config: dict[str, Any]) -> None:
+    running = [True]
+    signal.signal(signal.SIGTERM, lambda *_: running.pop())
+    mode = os.environ.get("STUB", "")
+    if mode == "die":
+        sys.exit("the stub was told to die")
+    files: dict[int, tuple[Path, BinaryIO]] = {}  # by inode: held open, so none is used again
+    while True:
+        last_round = not running
+        entries = read(Path(config["logs"]["pods"]), files)
+        if entries and mode == "lose":
+            entries.pop()
+            mode = ""
+        if last_round and mode == "twice":
+            entries.append(entry("shop_web-1_u", b"2026-08-23T10:11:12.5Z", b"stray"))
+        if entries:
+            body = "".join(json.dumps(e) + "\n" for e in entries).encode()
+            urllib.request.urlopen(config["exporters"]["google"]["logs_endpoint"], body).close()
+        if last_round:
+            return
+        time.sleep(0.05)
+
+
+def read(pods: Path, files: dict[int, tuple[Path, BinaryIO]]) -> list[dict[str, Any]]:
+    for path in pods.glob("*/*/*.log*"):
+        if path.suffix not in (".gz", ".tmp"):
+            try:
+                file = open(path, "rb")  # noqa: SIM115
+            except FileNotFoundError:
+                continue
+            if files.setdefault(os.fstat(file.fileno()).st_ino, (path, file))[1] is not file:
+                file.close()
+    found = []
+    for path, file in files.values():
+        for line in iter(file.readline, b""):
+            if not line.endswith(b"\n"):
+                file.seek(-len(line), os.SEEK_CUR)
+                break
+            match = LINE.fullmatch(line)
+            if match and not (match[2] == b"stderr" and LATER.match(match[3])):
+                found.append(entry(path.parent.parent.name, match[1], match[3]))
+    return found
+
+
+def entry(directory: str, when: bytes, text: bytes) -> dict[str, Any]:
+    namespace, pod, _ = directory.split("_")
+    labels = {"namespace_name": namespace, "pod_name": pod}
+    return {"resource": {"labels": labels}, "timestamp": when.decode(), "textPayload": text[:80].decode()}
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "intake":
+        intake()
+    else:
+        node(yaml.safe_load(Path(sys.argv[3]).read_text()))

@@ -1,0 +1,55 @@
+"""The demo with the real programs: whatever the pods print arrives, exactly."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from outrider.config import examine
+from outrider.demo.run import configuration
+
+
+def test_the_nodes_configuration_is_valid(tmp_path: Path) -> None:
+    path = tmp_path / "outrider.yaml"
+    path.write_text(json.dumps(configuration(tmp_path, "http://127.0.0.1:1", "http://127.0.0.1:2")))
+    report = examine(str(path))
+    assert report.config is not None
+    assert report.problems == []
+
+
+def run(tmp_path: Path, *arguments: str) -> dict[str, object]:
+    command = [sys.executable, "-m", "outrider.cli.main", "demo", "--plain", "-o", "json", *arguments]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=110, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    summary: dict[str, object] = json.loads(done.stdout)
+    assert summary["verdict"] == "balanced", done.stdout + done.stderr
+    assert done.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+    return summary
+
+
+@pytest.mark.slow
+def test_five_seconds_of_the_demo_balance(tmp_path: Path) -> None:
+    summary = run(tmp_path, "--seconds", "5")
+    total = summary["total"]
+    assert isinstance(total, dict)
+    assert total["lines_written"] == total["entries_received"] + total["parts_joined"] + total["trace_lines_joined"]
+    assert total["lines_written"] > 1200
+    assert total["parts_joined"] > 0
+    assert total["trace_lines_joined"] > 0
+    assert summary["rotations"]
+    assert (summary["born"], summary["died"], summary["restarts"]) == (1, 1, 1)
+    assert summary["rejected"] == 0
+
+
+@pytest.mark.slow
+def test_faults_of_the_intake_make_repeats_and_nothing_worse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTRIDER_INTAKE_FAULT", "lost-ack:0.4 503:0.2")
+    monkeypatch.setenv("OUTRIDER_INTAKE_SEED", "1")  # the first request's acknowledgement is one that gets lost
+    repeats = run(tmp_path, "--seconds", "3", "--seed", "2")["repeats"]
+    assert isinstance(repeats, int)
+    assert repeats > 0

@@ -1,0 +1,137 @@
+"""The demo's own conduct, with stubs for the programs it starts: it balances, it notices, it leaves nothing behind."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.wait import until
+
+STUB = Path(__file__).with_name("stub_outrider.py")
+START = f"""
+import sys
+from outrider.demo import run
+real = run.run
+run._IDLE = float(sys.argv.pop(1))
+run.run = lambda options: real(options, (sys.executable, {str(STUB)!r}))
+from outrider.cli.demo import demo
+demo()
+"""
+
+
+@contextmanager
+def demo(tmp_path: Path, *arguments: str, stub: str = "", idle: float = 10) -> Iterator[subprocess.Popen[str]]:
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "STUB": stub}
+    command = [sys.executable, "-c", START, str(idle), *arguments]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def run(tmp_path: Path, *arguments: str, stub: str = "", idle: float = 10) -> tuple[int, str, str]:
+    with demo(tmp_path, *arguments, stub=stub, idle=idle) as process:
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+
+
+def programs(directory: Path) -> list[str]:
+    """Processes that have to do with `directory`: its name is in their environment."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if str(directory).encode() in environ.read_bytes() and environ.parent.name != str(os.getpid()):
+                found.append(environ.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+def test_a_good_run_balances_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    code, out, err = run(tmp_path, "--seconds", "2.8", "--rate", "300", "-o", "json", "--svg", str(tmp_path / "x.svg"))
+    assert code == 0, err
+    summary = json.loads(out)
+    assert summary["verdict"] == "balanced"
+    t = summary["total"]
+    assert t["lines_written"] == t["entries_received"] + t["parts_joined"] + t["trace_lines_joined"]
+    assert t["lines_written"] == pytest.approx(2.8 * 300, rel=0.2)
+    assert t["trace_lines_joined"] >= 9
+    assert set(summary["namespaces"]) == {"shop", "payments", "kube-system", "batch"}
+    assert (summary["born"], summary["restarts"]) == (1, 1)
+    assert 0 <= summary["lag_p50"] <= summary["lag_p99"] < 60
+    console, *said = err.splitlines()
+    assert re.fullmatch(r"Cloud Logging intake, with a console: http://127\.0\.0\.1:\d+", console)
+    assert 3 <= len(said) <= 12
+    assert all("lines written" in line for line in said)
+    assert "<svg" in (tmp_path / "x.svg").read_text()
+    assert [p.name for p in tmp_path.iterdir()] == ["x.svg"]
+    assert programs(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("stub", "words"),
+    [
+        ("twice", r"not balanced: entries of shop: 1 too many"),
+        ("lose", r"not balanced: entries of [a-z-]+: 1 missing"),
+    ],
+)
+def test_sums_that_are_off_are_said_and_are_the_exit_code(tmp_path: Path, stub: str, words: str) -> None:
+    code, out, err = run(tmp_path, "--seconds", "0.6", stub=stub, idle=1)
+    assert code == 1, err
+    assert re.fullmatch(words, out.splitlines()[-1])
+    assert list(tmp_path.iterdir()) == []
+    assert programs(tmp_path) == []
+
+
+def test_a_part_that_fails_ends_it_with_that_parts_last_words(tmp_path: Path) -> None:
+    code, out, err = run(tmp_path, stub="die")
+    assert code == 70
+    assert out == ""
+    assert re.search(r"(?s)outrider node ended with code 1.*the stub was told to die", err)
+    assert list(tmp_path.iterdir()) == []
+    assert programs(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly_with_the_summary(tmp_path: Path, number: int) -> None:
+    with demo(tmp_path) as process:
+        assert process.stderr
+        until(lambda: "lines written" in process.stderr.readline())
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert out.splitlines()[-1] == "balanced"
+    assert list(tmp_path.iterdir()) == []
+    assert programs(tmp_path) == []
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    with demo(tmp_path, stub="lose") as process:  # what was lost would be waited for
+        assert process.stderr
+        until(lambda: "lines written" in process.stderr.readline())
+        process.send_signal(signal.SIGINT)
+        until(lambda: "the pods are still" in process.stderr.readline())
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=5)
+    assert process.returncode == 130, err
+    assert out == ""
+    assert list(tmp_path.iterdir()) == []
+    assert programs(tmp_path) == []
+
+
+def test_killing_it_leaves_no_process(tmp_path: Path) -> None:
+    with demo(tmp_path) as process:
+        assert process.stderr
+        until(lambda: "lines written" in process.stderr.readline())
+        assert len(programs(tmp_path)) == 3
+        process.kill()
+    until(lambda: not programs(tmp_path))
