@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: demo test lint types layers format bench docs clean
+.PHONY: demo test lint types layers format docs clean
 
 demo: .venv/.core
 	@$(BIN)/outrider demo $(ARGS)
