@@ -132,7 +132,7 @@ def test_metadata_from_the_api(tmp_path: Path, sink: Sink) -> None:
             assert [x["k8s-pod/app"] for x in labels(sink, "born")] == ["born"]
 
             kube.add(web(version="2"))
-            until(lambda: '"version"' in (node.state / "pods.json").read_text())
+            until(lambda: '"version":"2"' in (node.state / "pods.json").read_text())
             known.write(3)
             await_lines(sink, known)
             assert labels(sink, known.name) == [WEB, {**WEB, "k8s-pod/version": "2"}]

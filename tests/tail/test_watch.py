@@ -19,6 +19,8 @@ from outrider.model.stream import Stream
 from outrider.tail import watch as watch_module
 from outrider.tail.files import StreamFiles
 from outrider.tail.inotify import Event, Inotify
+from outrider.tail.reader import Reader
+from outrider.tail.records import Assembler, Budget, Joining
 from outrider.tail.watch import POLL_BESIDE_INOTIFY, POLL_DIRECTORIES, Watcher
 from tests.support.descriptors import open_descriptors
 from tests.support.wait import until
@@ -728,3 +730,46 @@ def test_a_storm_of_pods_and_rotations_leaves_nothing_behind(root: Path) -> None
             for generation in files.generations:
                 generation.release("google")
     assert open_descriptors() == before
+
+
+@both_modes
+def test_watcher_and_reader_together_on_a_log_that_is_written_and_rotated(root: Path, inotify: bool) -> None:
+    """The real threads: kubelet writes and rotates, the watcher watches, and this thread does what a pump does: it
+    reads, and sleeps behind an armed file whenever there is nothing more."""
+    clock, counters, total = SystemClock(), Counters(), 3000
+    kubelet = Kubelet(root, clock, max_files=1000)
+    app = kubelet.start_pod("shop", "cart", "uid-1").container("app")
+    chance = random.Random(3)
+
+    def write() -> None:
+        for n in range(total):
+            app.write(f"2026 line {n}")
+            if chance.random() < 0.01:
+                app.rotate()
+            if chance.random() < 0.02:
+                time.sleep(chance.random() * 0.03)
+
+    writer = threading.Thread(target=write)
+    with Watching(root, inotify) as watching:
+        files = watching.stream("shop_cart_uid-1/app/0")
+        woken = threading.Event()
+        files.changed.append(woken.set)
+        reader = Reader("google", files, Assembler(Joining(), Budget()), {}, False, counters)
+        contents: list[bytes] = []
+        slept = 0
+        writer.start()
+        while len(contents) < total:
+            taken = reader.take(clock.monotonic())
+            if taken is None and not reader.restless(clock.monotonic(), 0.005):
+                woken.clear()
+                watching.watcher.arm(files)
+                taken = reader.take(clock.monotonic())
+                if taken is None:
+                    slept += 1
+                    assert woken.wait(5.0), f"asleep after {len(contents)} of {total} lines"
+            contents += [record[3] for record in taken.records] if taken else []
+        writer.join()
+        kubelet.close()
+        assert contents == [b"2026 line %d" % n for n in range(total)]
+        assert slept > 3
+        assert counters.value("outrider_lost_generations_total") == 0
