@@ -1,4 +1,6 @@
-"""For the whole suite: with OUTRIDER_TESTS_NO_SKIP set (as CI does), a skipped test fails the run."""
+"""For the whole suite: with OUTRIDER_TESTS_NO_SKIP set (as CI does), a skipped test fails the run; examples are the
+same ones in every run unless OUTRIDER_TESTS_EXPLORE is set.
+"""
 
 import os
 from collections.abc import Generator
@@ -6,8 +8,15 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Machines are shared and slow: an example that takes long is not a finding here.
-settings.register_profile("outrider", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Machines are shared and slow: an example that takes long is not a finding here. What a change is judged by must not be
+# drawn anew each time; OUTRIDER_TESTS_EXPLORE=1 goes looking for examples that nobody has seen yet.
+settings.register_profile(
+    "outrider",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=not os.environ.get("OUTRIDER_TESTS_EXPLORE"),
+    database=None if not os.environ.get("OUTRIDER_TESTS_EXPLORE") else settings.default.database,
+)
 settings.load_profile("outrider")
 
 

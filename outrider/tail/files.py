@@ -24,7 +24,8 @@ from outrider.tail.rotation import Close, Gone, Open, Rebind, Reopen, Rotation, 
 log = logging.getLogger(__name__)
 
 _ATTEMPTS = 5
-"""How often a directory is listed again because a file vanished before it could be opened."""
+"""How often everything is looked at again because a name came, went or moved between the listing and the last look:
+only what was there all at once tells which file goes before which."""
 
 
 class StreamFiles:
@@ -66,14 +67,16 @@ class StreamFiles:
     def refresh(self) -> None:
         """Look at the disk and bring `generations` up to date."""
         self.troubled = False
+        candidates = self._candidates()
         for attempts_left in reversed(range(_ATTEMPTS)):
-            candidates = self._candidates()
             if candidates is None:
                 break
             files: list[tuple[Seen, int | None]] = []
             try:
-                whole = self._look_at_all(candidates, files)
-                if whole or not attempts_left:
+                self._look_at_all(candidates, files)
+                candidates = self._candidates()
+                whole = candidates == [(seen.path, seen.inode) for seen, _ in files]
+                if candidates is not None and (whole or not attempts_left):
                     self.unidentified = frozenset(seen.path for seen, fd in files if fd is not None and not seen.head)
                     self._carry_out(files)
                     self.gone = whole and not files
@@ -84,24 +87,20 @@ class StreamFiles:
         for notify in self.changed:
             notify()
 
-    def _look_at_all(self, candidates: list[tuple[str, int]], files: list[tuple[Seen, int | None]]) -> bool:
-        """Fill `files` with what there is. False if some of it vanished meanwhile: another look is needed to tell
-        where it went.
-        """
-        whole = True
+    def _look_at_all(self, candidates: list[tuple[str, int]], files: list[tuple[Seen, int | None]]) -> None:
+        """Fill `files` with what there is."""
         for path, inode in candidates:
             gz = path.endswith(".gz")
             try:
                 fd, inode, head = look(path, gz)
             except FileNotFoundError:
-                whole = False
+                continue  # the next listing will tell where it went
             except OSError as e:
                 self._trouble(path, e)
                 files.append((Seen(path, inode, self._head_of(inode), path == self.path, gz), None))
             else:
                 self._said.discard(path)
                 files.append((Seen(path, inode, head, path == self.path, gz), fd))
-        return whole
 
     def _candidates(self) -> list[tuple[str, int]] | None:
         """Path and inode of every file that may belong to the stream; None if a directory cannot be listed."""

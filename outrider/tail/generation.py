@@ -81,9 +81,11 @@ class Generation:
             fd = self._descriptor()
             if self.gz:
                 return self._gz.setdefault(reader, _Gunzip()).read(fd, offset, size)
-            data = os.pread(fd, size, offset)
+            there = os.fstat(fd).st_size
+            # Asking for no more than there is spares a quiet file's reader a buffer of the whole chunk.
+            data = os.pread(fd, min(size, there - offset), offset) if there > offset else b""
             self._verify(fd)
-            if not data and (there := os.fstat(fd).st_size) < offset:
+            if there < offset:
                 raise Shrunk(there)
             return data
 
