@@ -242,8 +242,10 @@ class Pump:
             part = records[i : i + SLICE]
             entries = self._encode(part, followed)
             rest = records[i + SLICE :]
-            boundary = min(taken.boundary, min(r[0] for r in rest)) if rest else taken.boundary
-            self._gather(followed, entries, boundary, taken.timestamp)
+            if rest:
+                self._gather(followed, entries, min(taken.boundary, min(r[0] for r in rest)), part[-1][1])
+            else:
+                self._gather(followed, entries, taken.boundary, taken.timestamp)
         if not records:
             self._pass_over(reader, taken)
 
