@@ -40,7 +40,6 @@ def _port(text: str) -> None:
         raise ValueError(f"names port {port}, and 65535 is the highest")
 
 
-TEXT = Text("a string")
 NAME = Text("a name without blanks and slashes", r"^[^\s/]+$")
 PATH = Text("a path")
 EXISTING_FILE = Text("the path of a file", role="file")

@@ -29,7 +29,7 @@ class ConsoleLogs:
         self._lock = threading.Lock()
 
     def context(self, stream: Stream, pod: Pod | None) -> StreamContext:
-        return StreamContext(stream, pod, self._cluster, self._cluster.project)
+        return StreamContext(stream, pod, self._cluster, self._cluster.project, self._encoder.labels_shed.add)
 
     def encode(
         self, records: Iterable[Record], context: StreamContext, generation: Callable[[int], tuple[str, bytes]]

@@ -53,7 +53,6 @@ class Client:
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=ANSWER_TIMEOUT),
             ssl_context=context,
         )
-        self.sent_bytes = 0
 
     def send(self, entries: list[bytes]) -> Answer:
         """Write `entries`, once. Never raises for what the network or the server does."""
@@ -68,7 +67,6 @@ class Client:
             response = self._pool.request("POST", self._url, body=body, headers=headers, redirect=False)
         except (urllib3.exceptions.HTTPError, OSError) as e:
             return Answer(Verdict.RETRY, f"no answer from {self._url}: {_reason(e)}")
-        self.sent_bytes += len(body)
         return answers.read(response.status, response.headers, response.data, self._clock.now())
 
     def refresh(self) -> None:

@@ -8,7 +8,7 @@ change, and spliced in as bytes. What GKE writes there is listed in docs/log-for
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -28,11 +28,23 @@ def log_name(project: str, log_id: str) -> str:
 
 
 class StreamContext:
-    """The constant parts of the entries of one stream, for one exporter."""
+    """The constant parts of the entries of one stream, for one exporter.
 
-    __slots__ = ("_resource", "_stdout_stderr_names", "id_head", "labels", "shed", "tails")
+    `shed` is called when labels beyond MAX_LABELS are left out: once for the pod's own, and for every line whose labels
+    are too many together with them.
+    """
 
-    def __init__(self, stream: Stream, pod: Pod | None, cluster: Cluster, project: str) -> None:
+    __slots__ = ("_resource", "_shed", "_stdout_stderr_names", "id_head", "labels", "tails")
+
+    def __init__(
+        self,
+        stream: Stream,
+        pod: Pod | None,
+        cluster: Cluster,
+        project: str,
+        shed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._shed = shed
         self.id_head = _stream_id(stream)
         self._resource = _kept(
             {
@@ -51,15 +63,17 @@ class StreamContext:
             std: _kept(log_name(project, std.decode() or "stdout")) for std in (b"stdout", b"stderr", b"")
         }
         self.labels = _labels(pod, cluster)
-        self.shed = False
+        if len(self.labels) > MAX_LABELS:
+            shed()
         self.tails = {std: self.tail(std, {}) for std in self._stdout_stderr_names}
 
     def tail(self, std: bytes, more: Mapping[str, str]) -> bytes:
-        """The closing part for `std` with `more` labels, which win over ours. Pod labels beyond MAX_LABELS are left out
-        (`shed` is then true): an entry with fewer labels is better than none."""
+        """The closing part for `std` with `more` labels, which win over ours. Beyond MAX_LABELS pod labels are
+        left out first: an entry with fewer labels is better than none."""
         labels = {**self.labels, **more}
         if len(labels) > MAX_LABELS:
-            self.shed = True
+            if more:
+                self._shed()
             first = {k: v for k, v in labels.items() if k in more or not k.startswith("k8s-pod/")}
             labels = dict([*first.items(), *((k, v) for k, v in labels.items() if k not in first)][:MAX_LABELS])
         return b',"logName":%b,"resource":%b,"labels":%b}' % (

@@ -58,6 +58,7 @@ class Encoder:
         def counter(name: str, text: str) -> Counter:
             return counters.counter(name, text, exporter=exporter)
 
+        self.labels_shed = counter("outrider_labels_shed_total", "Times that labels beyond 64 were left out.")
         self._broken = counter(
             "outrider_invalid_utf8_total", "Records with bytes that are no UTF-8, replaced by U+FFFD."
         )

@@ -42,7 +42,7 @@ class StackdriverLogs:
         self._encoder = Encoder(project, strict, clock, counters, name)
 
     def context(self, stream: Stream, pod: Pod | None) -> StreamContext:
-        return StreamContext(stream, pod, self._cluster, self._project)
+        return StreamContext(stream, pod, self._cluster, self._project, self._encoder.labels_shed.add)
 
     def encode(
         self, records: Iterable[Record], context: StreamContext, generation: Callable[[int], tuple[str, bytes]]

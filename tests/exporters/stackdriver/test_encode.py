@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outrider.exporters.stackdriver.auth import NoToken
 from outrider.exporters.stackdriver.context import StreamContext, log_name
 from outrider.exporters.stackdriver.encode import Encoder
 from outrider.exporters.stackdriver.exporter import StackdriverLogs
@@ -76,6 +77,20 @@ def test_labels_beyond_64_are_shed_from_the_pods() -> None:
     assert labels["compute.googleapis.com/resource_name"] == "node-1"
     assert labels["logging.gke.io/top_level_controller_name"] == "web"
     assert all(f"u{i}" in labels for i in range(10))
+
+
+def test_labels_that_are_left_out_are_counted() -> None:
+    counters = Counters()
+    exporter = StackdriverLogs("google", "acme", CLUSTER, "http://127.0.0.1:9", NoToken(), ManualClock(), counters)
+    line = b'{"logging.googleapis.com/labels":{"a":"b"}}'
+    for pod_labels, shed in ((60, 0), (63, 1), (64, 3)):
+        pod = Pod("uid-1", "web-1", "shop", {f"l{i:02d}": "v" for i in range(pod_labels)})
+        before = counters.value("outrider_labels_shed_total", exporter="google")
+        context = exporter.context(STREAM, pod)
+        exporter.encode([(0, TIME, b"stdout", b"x"), (5, TIME, b"stdout", line)], context, lambda _: ("g", TIME))
+        if pod_labels == 64:
+            exporter.encode([(9, TIME, b"stdout", line)], context, lambda _: ("g", TIME))
+        assert counters.value("outrider_labels_shed_total", exporter="google") - before == shed
 
 
 @given(
@@ -152,8 +167,6 @@ def test_log_names_are_escaped(log_id: str, name: str) -> None:
 
 
 def test_a_plainer_form_is_text_and_still_the_same_entry() -> None:
-    from outrider.exporters.stackdriver.auth import NoToken
-
     exporter = StackdriverLogs("google", "acme", CLUSTER, "http://127.0.0.1:9", NoToken(), ManualClock(), Counters())
     context = exporter.context(STREAM, None)
     line = b'{"a":{"b":[1,"c"]},"severity":"ERROR","httpRequest":{"status":200}}'
