@@ -4,15 +4,12 @@
 (`outrider.config.schema`) and the reference page (`outrider.config.reference`) are written from the same model.
 """
 
+from outrider.config.destinations import Batch, Console, Datadog, Exporter, ProcessingRule, Stackdriver, Tls
 from outrider.config.load import Report, examine, examine_text, load, parse
 from outrider.config.model import (
-    Batch,
     Check,
     ClusterConfig,
     Config,
-    Console,
-    Datadog,
-    Exporter,
     Hold,
     Join,
     Kube,
@@ -22,9 +19,7 @@ from outrider.config.model import (
     Route,
     Select,
     Selector,
-    Stackdriver,
     Telemetry,
-    Tls,
     dump,
 )
 from outrider.config.problems import ConfigError, Problem
@@ -45,6 +40,7 @@ __all__ = [
     "Logs",
     "Metrics",
     "Problem",
+    "ProcessingRule",
     "Redact",
     "Report",
     "Route",

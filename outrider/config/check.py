@@ -23,6 +23,7 @@ from outrider.config.shape import (
     Key,
     Many,
     Nullable,
+    Pairs,
     Record,
     Shape,
     Text,
@@ -39,6 +40,8 @@ def check(root: Node, findings: Findings) -> Config | None:
     config = walk.read(record_of(Config), root, "")
     if isinstance(root.value, dict):
         _check_references(root, walk.references, findings)
+    if isinstance(config, Config):
+        _check_route_names(root, config, findings)
     failed = any(p.severity == "error" for p in findings.problems)
     return None if failed or not isinstance(config, Config) else config
 
@@ -65,6 +68,8 @@ class _Walk:
                 return self._variants(shape, node, path)
             case Many():
                 return self._many(shape, node, path)
+            case Pairs():
+                return self._pairs(shape, node, path)
             case CheckEntry():
                 return self._check_entry(shape, node, path)
             case Hidden():
@@ -100,12 +105,30 @@ class _Walk:
                 values |= self._missing(key, node, path)
         if len(node.value) < record.at_least:
             values[""] = self.findings.error(node, path, f"found an empty mapping, expected {allowed(record)}")
+        if record.either:
+            values[""] = self._one_of(record, node, path)
         if any(v is INVALID for v in values.values()):
             return INVALID
+        values.pop("", None)
         try:
             return record.type(**values)
         except ValueError as e:
             return self.findings.error(node, path, str(e))
+
+    def _one_of(self, record: Record, node: Node, path: str) -> Any:
+        """Note keys of no group, of more than one, or of one whose first key is missing."""
+        if not node.value:
+            return self._wrong_type(record, node, path)
+        used = [group for group in record.either if any(name in node.value for name in group)]
+        if len(used) == 1 and used[0][0] not in node.value:
+            key = record.key(used[0][0])
+            assert key is not None
+            return self.findings.error(node, _join(path, key.name), f"is missing, expected {allowed(key.shape)}")
+        if len(used) > 1:
+            first, second = (next(name for name in group if name in node.value) for group in used[:2])
+            hint = "make two entries of it" if path.endswith("]") else "leave one out"
+            return self.findings.error(node, path, f'"{first}" and "{second}" do not go together', hint)
+        return None
 
     def _missing(self, key: Key, node: Node, path: str) -> dict[str, Any]:
         where = _join(path, key.name)
@@ -138,6 +161,20 @@ class _Walk:
                 values[name] = self.findings.error(entry, where, f"the name is wrong: {e}")
             else:
                 values[name] = self._variant(shape, entry.node, where)
+        return INVALID if any(v is INVALID for v in values.values()) else values
+
+    def _pairs(self, shape: Pairs, node: Node, path: str) -> Any:
+        if not isinstance(node.value, dict):
+            return self._wrong_type(shape, node, path)
+        values = {}
+        for name, entry in node.value.items():
+            where = _join(path, name)
+            try:
+                read_scalar(shape.key, name)
+            except BadValueError as e:
+                values[name] = self.findings.error(entry, where, f"the key is wrong: {e}", e.hint)
+            else:
+                values[name] = self.read(shape.item, entry.node, where)
         return INVALID if any(v is INVALID for v in values.values()) else values
 
     def _variant(self, shape: Variants, node: Node, path: str) -> Any:
@@ -215,6 +252,16 @@ def _check_references(root: Node, references: list[_Reference], findings: Findin
         for name, exporter in entry.node.value.items():
             if name not in routed:
                 findings.warning(exporter, f"exporters.{name}", "no route leads to this exporter")
+
+
+def _check_route_names(root: Node, config: Config, findings: Findings) -> None:
+    """A pod that chooses a name gets the first route of it that is for its namespace: two are rarely meant."""
+    first: dict[str, int] = {}
+    for i, route in enumerate(config.routes):
+        if route.name is not None and first.setdefault(route.name, i) != i:
+            node = root.value["routes"].node.value[i].value["name"].node
+            hint = f"routes[{first[route.name]}] has it already, and comes first where both are for the namespace"
+            findings.warning(node, f"routes[{i}].name", f'the name "{route.name}" is taken', hint)
 
 
 def _has_key(shape: Shape, name: str) -> bool:

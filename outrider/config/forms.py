@@ -3,20 +3,17 @@
 Each form pairs a pattern (which the JSON schema carries too) with a check for what a pattern cannot say.
 """
 
-import re
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from outrider.config.shape import Text
+from outrider.config.shape import Members, Text
+from outrider.model.patterns import PatternError, compiled
 
 
 def _regex(text: str) -> None:
     try:
-        re.compile(text)
-        re.compile(text.encode())
-    except re.error as e:
-        where = f" at position {e.pos}" if e.pos is not None else ""
-        raise ValueError(f"does not compile: {e.msg}{where}") from None
-    except (OverflowError, RecursionError, ValueError) as e:
+        compiled(text)
+    except PatternError as e:
         raise ValueError(f"does not compile: {e}") from None
 
 
@@ -53,4 +50,16 @@ STATSD = Text(
 HOST = Text("a host name such as datadoghq.eu", r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
 EXPORTER_NAME = Text("a name of up to 63 letters, digits, '.', '_' and '-'", r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
 EXPORTER = Text("the name of an exporter", EXPORTER_NAME.pattern, role="exporter")
+ROUTE_NAME = Text("a name of up to 63 letters, digits, '.', '_' and '-'", EXPORTER_NAME.pattern)
+LABEL_KEY = Text("a label or annotation key such as app.kubernetes.io/name", r"^[^\s/]+(/[^\s/]+)?$")
+TAG = Text("a tag such as env:prod, without blanks and commas", r"^[^\s,]+$")
+RULE_NAME = Text("a name")
 CHECK_NAME = Text("the name of a check", r"^[a-z][a-z0-9_-]*$")
+
+Name = Annotated[str, NAME]
+Path = Annotated[str, PATH]
+File = Annotated[str, EXISTING_FILE]
+Glob = Annotated[str, GLOB]
+Regex = Annotated[str, REGEX]
+Url = Annotated[str, URL]
+Globs = Annotated[list[Glob], Members(at_least=1, unique=True, single=True)]

@@ -5,36 +5,35 @@ file, the JSON schema and the reference page are all derived from here. Duration
 `Config()` without a file is valid: it is what an empty mapping loads as.
 """
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
 from outrider.config import forms
+from outrider.config.destinations import EXPORTERS, Exporter, Stackdriver, Wait
+from outrider.config.forms import Glob, Globs, Path
 from outrider.config.secrets import Secret, redacted
 from outrider.config.shape import (
     CheckEntry,
+    Choice,
     Doc,
     Duration,
+    Fraction,
     Hidden,
     Int,
     Members,
+    Pairs,
+    Rate,
     Size,
-    variants_of,
 )
+from outrider.model.patterns import PatternError, compiled
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Where kubelet mounts a pod's own token and the cluster's certificate authority."""
-
-Name = Annotated[str, forms.NAME]
-Path = Annotated[str, forms.PATH]
-File = Annotated[str, forms.EXISTING_FILE]
-Glob = Annotated[str, forms.GLOB]
-Regex = Annotated[str, forms.REGEX]
-Url = Annotated[str, forms.URL]
-Globs = Annotated[list[Glob], Members(at_least=1, unique=True, single=True)]
-
-_Wait = Annotated[float, Duration(above=0, high=60)]
+SETS = ("keys", "tokens", "cards", "emails")
+"""Ready sets of things to redact (outrider.pipeline.redact)."""
+SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
+"""google.logging.type.LogSeverity."""
 
 
 class ClusterConfig(msgspec.Struct, frozen=True):
@@ -86,7 +85,7 @@ class Join(msgspec.Struct, frozen=True):
         forms.REGEX,
         Doc("A line that matches starts a record, and lines that do not match are added to the one before."),
     ] = None
-    wait: Annotated[_Wait, Doc("How long an unfinished record waits for its next line before it is sent as it is.")] = (
+    wait: Annotated[Wait, Doc("How long an unfinished record waits for its next line before it is sent as it is.")] = (
         1.0
     )
 
@@ -117,18 +116,41 @@ class Select(msgspec.Struct, frozen=True):
 
 
 class Redact(msgspec.Struct, frozen=True):
-    """What is replaced in every record before it leaves the node."""
+    """What is replaced in every record before it leaves the node: what a pattern matches, or what a ready set knows."""
 
-    pattern: Annotated[Regex, Doc("What is replaced, as a regular expression of Python's `re`.")]
+    either: ClassVar = (("pattern", "with"), ("set",))
+
+    pattern: Annotated[
+        str,
+        forms.REGEX,
+        Doc(
+            "What is replaced (RE2). In a line that is a JSON object a pattern looks at each string and number, so "
+            "that the object stays one; a match across several of them is replaced in the line as it is written, "
+            'and so is every match of a pattern with a `"` in it.',
+            default="this or `set` is required",
+        ),
+    ] = ""
     with_: Annotated[
-        str, forms.Text("a string", pattern=""), Doc("The replacement; `\\1` inserts the first group.")
+        str, forms.Text("a string", pattern=""), Doc("The replacement; `\\1` or `\\g<name>` inserts a group.")
     ] = msgspec.field(name="with", default="[redacted]")
+    set: Annotated[
+        str,
+        Choice(SETS),
+        Doc(
+            "A ready set: `keys` (private keys, API keys of clouds), `tokens` (JWT, Authorization values, tokens of "
+            "GitHub, GitLab, Slack, Stripe, Datadog), `cards` (payment card numbers with a right check digit), "
+            "`emails`.",
+            default="this or `pattern` is required",
+        ),
+    ] = ""
 
     def __post_init__(self) -> None:
-        """Raises ValueError if the replacement refers to a group that the pattern does not have."""
+        """Raises ValueError if the replacement refers to a group that the pattern does not have. A set needs none."""
+        if not self.pattern:
+            return
         try:
-            re.compile(self.pattern).sub(self.with_, "")
-        except (re.error, IndexError) as e:
+            compiled(self.pattern).template(self.with_)
+        except PatternError as e:
             raise ValueError(f'"with" does not fit "pattern": {e}') from None
 
 
@@ -180,91 +202,42 @@ class Metrics(msgspec.Struct, frozen=True):
     ] = []
 
 
-class Tls(msgspec.Struct, frozen=True):
-    """How the server is verified."""
-
-    ca: Annotated[str | None, forms.EXISTING_FILE, Doc("Certificate authorities (PEM); null: those of the system.")] = (
-        None
-    )
-
-
-class Batch(msgspec.Struct, frozen=True):
-    """What one request carries. Memory is bounded by `bytes` times `in_flight` per exporter."""
-
-    bytes: Annotated[
-        int, Size(64 * 1024, 9 * 1024 * 1024), Doc("Size of a request body before compression, at most.")
-    ] = 4 * 1024 * 1024
-    wait: Annotated[_Wait, Doc("How long a batch that is not full waits for more records.")] = 1.0
-    in_flight: Annotated[int, Int(1, 64), Doc("Requests under way at the same time.")] = 4
-
-
-class Stackdriver(msgspec.Struct, frozen=True):
-    """Google Cloud Logging and Monitoring."""
-
-    kind: Annotated[Literal["stackdriver"], Doc("Chooses this kind of exporter.")] = "stackdriver"
-    project: Annotated[str | None, forms.NAME, Doc("Project to write to.", default="`cluster.project`")] = None
-    credentials: Annotated[
-        Literal["adc", "none"] | Secret,
-        Hidden(("adc", "none"), only_file=True),
-        Doc(
-            "Identity to write with: `adc` takes Application Default Credentials, `none` sends no token (for the "
-            "intake), a file holds the JSON of a service account or of Workload Identity Federation."
-        ),
-    ] = "adc"
-    logs_endpoint: Annotated[Url, Doc("Base URL of the Logging API.")] = "https://logging.googleapis.com"
-    metrics_endpoint: Annotated[Url, Doc("Base URL of the Monitoring API.")] = "https://monitoring.googleapis.com"
-    tls: Tls = Tls()
-    compress: Annotated[Literal["gzip", "none"], Doc("Compression of request bodies.")] = "gzip"
-    batch: Batch = Batch()
-    strict: Annotated[bool, Doc("Write exactly what GKE's own agent writes today: nothing is joined.")] = False
-
-
-class Datadog(msgspec.Struct, frozen=True):
-    """Datadog Logs and Metrics. The endpoints follow from `site` unless they are given."""
-
-    kind: Annotated[Literal["datadog"], Doc("Chooses this kind of exporter.")] = "datadog"
-    site: Annotated[str, forms.HOST, Doc("Datadog site.")] = "datadoghq.eu"
-    api_key: Annotated[Secret, Hidden(), Doc("API key.")] = Secret(env="DD_API_KEY")
-    logs_endpoint: Annotated[Url, Doc("Base URL of the log intake.", default="`https://http-intake.logs.<site>`")] = ""
-    metrics_endpoint: Annotated[Url, Doc("Base URL of the metrics API.", default="`https://api.<site>`")] = ""
-    statsd: Annotated[
-        str | None,
-        forms.STATSD,
-        Doc("Send metrics to the DogStatsD server of an Agent instead (`udp://host:8125`, `unix:///path`)."),
-    ] = None
-    compress: Annotated[Literal["gzip", "zstd", "none"], Doc("Compression of request bodies.")] = "gzip"
-    batch: Batch = Batch()
-
-    def __post_init__(self) -> None:
-        if not self.logs_endpoint:
-            msgspec.structs.force_setattr(self, "logs_endpoint", f"https://http-intake.logs.{self.site}")
-        if not self.metrics_endpoint:
-            msgspec.structs.force_setattr(self, "metrics_endpoint", f"https://api.{self.site}")
-
-
-class Console(msgspec.Struct, frozen=True):
-    """Standard output, for people."""
-
-    kind: Annotated[Literal["console"], Doc("Chooses this kind of exporter.")] = "console"
-    batch: Batch = Batch()
-
-
-Exporter = Stackdriver | Datadog | Console
-EXPORTERS = variants_of(forms.EXPORTER_NAME, Exporter)
-
-
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """The first route whose namespaces match is taken."""
+    """The first route that matches is taken: of every key that is given, and of every label and annotation in it."""
 
+    name: Annotated[
+        str | None,
+        forms.ROUTE_NAME,
+        Doc("Pods of these namespaces may choose the route by this name (annotation `outrider.io/route`)."),
+    ] = None
     namespaces: Annotated[
         list[Glob], Members(at_least=1, unique=True), Doc("Globs of the namespaces that this route is for.")
     ] = msgspec.field(default_factory=lambda: ["*"])
+    containers: Annotated[list[Glob], Members(at_least=1, unique=True), Doc("Globs of container names.")] = (
+        msgspec.field(default_factory=lambda: ["*"])
+    )
+    labels: Annotated[
+        dict[str, str],
+        Pairs(forms.LABEL_KEY, forms.GLOB),
+        Doc("Globs of values by label of the pod; a label that the pod does not have matches none."),
+    ] = {}
+    annotations: Annotated[
+        dict[str, str], Pairs(forms.LABEL_KEY, forms.GLOB), Doc("The same of the pod's annotations.")
+    ] = {}
     to: Annotated[
         list[Annotated[str, forms.EXPORTER]],
         Members(at_least=1, unique=True),
         Doc("Names of the exporters that get these records."),
     ]
     share: Annotated[int, Int(1, 1000), Doc("Weight of each of its tenants when they take turns.")] = 1
+    limit: Annotated[
+        int | None, Rate(low=1024), Doc("Bytes per second that each of its tenants may have read, on this node.")
+    ] = None
+    sample: Annotated[
+        dict[str, float],
+        Pairs(Choice(SEVERITIES), Fraction()),
+        Doc("Fraction of the records that is kept, by severity: `{DEBUG: 0.1}` keeps a tenth of the DEBUG records."),
+    ] = {}
 
 
 class Telemetry(msgspec.Struct, frozen=True):

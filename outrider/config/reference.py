@@ -20,12 +20,13 @@ This page is generated: `outrider schema --reference > docs/configuration.md`.
 cluster: {project: my-project, name: on-prem-1, location: europe-north1, node: "${NODE_NAME:-node-1}"}
 logs:
   select: {exclude: [{namespace: [kube-system, "*-sandbox"]}]}
-  redact: [{pattern: 'password=\\S+', with: 'password=[redacted]'}]
+  redact: [{pattern: 'password=\\S+', with: 'password=[redacted]'}, {set: keys}]
 exporters:
   google: {kind: stackdriver, batch: {bytes: 4MiB, wait: 1s}}
   team-a: {kind: stackdriver, project: team-a-logs}
 routes:
   - {namespaces: ["team-a-*"], to: [team-a], share: 2}
+  - {name: quiet, labels: {tier: batch}, to: [google], limit: 1MiB/s, sample: {DEBUG: 0.1}}
   - {to: [google]}
 ```
 
@@ -34,6 +35,10 @@ routes:
 - **Durations** are a number of seconds, or a number with `ms`, `s`, `m`, `h` or `d`: `250ms`, `1s`, `5m`.
 - **Sizes** are a number of bytes, or a number with `B`, `kB`, `MB`, `GB`, `TB` (powers of 1000) or `KiB`, `MiB`,
   `GiB`, `TiB` (powers of 1024): `512KiB`, `10MB`.
+- **Rates** are a number of bytes per second, or a size with `/s`: `512KiB/s`, `1MB/s`.
+- **Patterns** are [RE2](https://github.com/google/re2/wiki/Syntax) regular expressions, which take linear time and
+  therefore have no look-around and no back-references. `\\d`, `\\w`, `\\s` and `\\b` are about ASCII; `\\pL` is a
+  letter of any script. Bytes that are no UTF-8 count as U+FFFD.
 - **Variables**: `${VAR}` and `${VAR:-default}` are replaced in every string except `kind`; the default is taken if the
   variable is not set or empty, and a variable without default has to be set. `$$` is one `$`; a `$` before anything
   but `{` and `$` stays as it is. A value made of variables is read as if it stood there without quotes, so

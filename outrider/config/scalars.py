@@ -5,8 +5,8 @@ from typing import Any
 
 from outrider.config.problems import nearest
 from outrider.config.secrets import without_password
-from outrider.config.shape import Bool, Choice, Duration, Int, Shape, Size, Text, allowed
-from outrider.config.units import duration, size, size_hint
+from outrider.config.shape import Bool, Choice, Duration, Fraction, Int, Rate, Shape, Size, Text, allowed
+from outrider.config.units import duration, rate, rate_hint, size, size_hint
 
 _SHOWN = 60
 
@@ -30,6 +30,10 @@ def read_scalar(shape: Shape, value: Any) -> Any:
             return _duration(shape, value, above, high)
         case Size(low, high):
             return _size(shape, value, low, high)
+        case Rate(low):
+            return _rate(shape, value, low)
+        case Fraction():
+            return _fraction(shape, value)
         case Choice(words):
             if isinstance(value, str) and value in words:
                 return value
@@ -96,6 +100,22 @@ def _size(shape: Shape, value: Any, low: int, high: int | None) -> int:
     if count < low or (high is not None and count > high):
         _reject(shape, value)
     return count
+
+
+def _rate(shape: Shape, value: Any, low: int) -> int:
+    try:
+        count = rate(value)
+    except ValueError:
+        _reject(shape, value, rate_hint(value) if isinstance(value, str) else "")
+    if count < low:
+        _reject(shape, value)
+    return count
+
+
+def _fraction(shape: Shape, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        _reject(shape, value)
+    return float(value)
 
 
 def _text(shape: Text, value: Any) -> str:

@@ -18,11 +18,14 @@ from outrider.config.shape import (
     CheckEntry,
     Choice,
     Duration,
+    Fraction,
     Hidden,
     Int,
     Key,
     Many,
     Nullable,
+    Pairs,
+    Rate,
     Record,
     Shape,
     Size,
@@ -30,7 +33,7 @@ from outrider.config.shape import (
     Variants,
     record_of,
 )
-from outrider.config.units import DURATION_PATTERN, SIZE_PATTERN, duration_text, size_text
+from outrider.config.units import DURATION_PATTERN, RATE_PATTERN, SIZE_PATTERN, duration_text, size_text
 
 Schema = dict[str, Any]
 
@@ -80,6 +83,9 @@ def _schema(shape: Shape) -> Schema:
             many |= {"minItems": at_least} if at_least else {}
             many |= {"uniqueItems": True} if unique else {}
             return _any(_schema(item), many) if single else many
+        case Pairs(key, item):
+            names: Schema = {"enum": list(key.words)} if isinstance(key, Choice) else {"pattern": key.pattern}
+            return {"type": "object", "propertyNames": names, "additionalProperties": _schema(item)}
         case CheckEntry(name):
             return {
                 "type": "object",
@@ -111,6 +117,10 @@ def _scalar(shape: Shape) -> Schema:
             count: Schema = {"type": "integer", "minimum": low}
             count |= {} if high is None else {"maximum": high}
             return _any(count, {"type": "string", "pattern": SIZE_PATTERN}, _VARIABLE)
+        case Rate(low):
+            return _any({"type": "integer", "minimum": low}, {"type": "string", "pattern": RATE_PATTERN}, _VARIABLE)
+        case Fraction():
+            return _any({"type": "number", "minimum": 0, "maximum": 1}, _VARIABLE)
         case Choice(words):
             return _any({"enum": list(words)}, _VARIABLE)
         case Text(pattern=""):
@@ -131,7 +141,13 @@ def _record(record: Record) -> Schema:
     }
     required = [key.name for key in record.keys if key.required]
     schema |= {"required": required} if required else {}
+    schema |= {"oneOf": [_group(group, record) for group in record.either]} if record.either else {}
     return schema | ({"minProperties": record.at_least} if record.at_least else {})
+
+
+def _group(group: tuple[str, ...], record: Record) -> Schema:
+    others = [name for other in record.either if other != group for name in other]
+    return {"required": [group[0]], "not": {"anyOf": [{"required": [name]} for name in others]}}
 
 
 def _property(key: Key) -> Schema:

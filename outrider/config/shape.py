@@ -8,7 +8,7 @@ by name, so they cannot disagree with the model.
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal, Union
 
@@ -53,6 +53,18 @@ class Size:
 
     low: int = 0
     high: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Bytes per second, at least `low`."""
+
+    low: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fraction:
+    """A number from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +113,14 @@ class Many:
 
 
 @dataclass(frozen=True, slots=True)
+class Pairs:
+    """A mapping whose keys are free (`key` is a Text) or some of a few words (a Choice), all to values of `item`."""
+
+    key: Text | Choice
+    item: "Shape"
+
+
+@dataclass(frozen=True, slots=True)
 class CheckEntry:
     """`{name: {settings}}`: the settings are the check's own affair, except that secrets in them are hidden."""
 
@@ -121,11 +141,16 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A mapping with known keys, read into the struct `type`."""
+    """A mapping with known keys, read into the struct `type`.
+
+    `either` (the struct's class attribute of that name) are groups of keys of which exactly one may be used; the
+    first key of a group is required in it.
+    """
 
     type: type[msgspec.Struct]
     keys: tuple[Key, ...]
     at_least: int = 0
+    either: tuple[tuple[str, ...], ...] = ()
 
     @property
     def doc(self) -> str:
@@ -151,7 +176,8 @@ class Variants:
 
 
 Shape = (
-    Bool | Int | Duration | Size | Text | Choice | Hidden | Nullable | Many | CheckEntry | Record | Variants
+    Bool | Int | Duration | Size | Rate | Fraction | Text | Choice | Hidden
+    | Nullable | Many | Pairs | CheckEntry | Record | Variants
 )  # fmt: skip
 
 
@@ -168,7 +194,7 @@ class Members:
 def record_of(struct: type[msgspec.Struct]) -> Record:
     """The shape of a struct, derived from its annotations, defaults and docstring."""
     keys = [_key(field) for field in msgspec.structs.fields(struct)]
-    return Record(struct, tuple(keys))
+    return Record(struct, tuple(keys), either=getattr(struct, "either", ()))
 
 
 def _key(field: msgspec.structs.FieldInfo) -> Key:
@@ -199,7 +225,7 @@ def shape_of(annotation: Any) -> Shape:
         return Bool()
     if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
         record = record_of(bare)
-        return Record(record.type, record.keys, members.at_least)
+        return replace(record, at_least=members.at_least)
     raise TypeError(f"no shape for {annotation!r}")
 
 
@@ -213,6 +239,26 @@ def variants_of(name: Text, union: Any) -> Variants:
 def allowed(shape: Shape) -> str:
     """What may stand here, in words: the end of an error message and the type column of the reference."""
     match shape:
+        case Hidden(words, only_file):
+            return either([*words, *([] if only_file else ["a secret string", "{env: X}"]), "{file: path}"])
+        case Nullable(item):
+            return f"{allowed(item)}, or null"
+        case Many(item, single=single):
+            return f"{allowed(item)}, or a list of such" if single else f"a list ({allowed(item)} each)"
+        case Pairs(key, item):
+            keys = "keys" if isinstance(key, Text) else either(key.words)
+            return f"a mapping of {keys} to {allowed(item)}"
+        case CheckEntry():
+            return "a mapping of one check name to its settings"
+        case Record():
+            return "a mapping with the keys " + ", ".join(k.name for k in shape.keys)
+        case Variants():
+            return "a mapping of names to mappings"
+    return _allowed_scalar(shape)
+
+
+def _allowed_scalar(shape: Shape) -> str:
+    match shape:
         case Bool():
             return "true or false"
         case Int(low, high):
@@ -222,22 +268,15 @@ def allowed(shape: Shape) -> str:
         case Size(low, high):
             bounds = f" from {size_text(low)} to {size_text(high)}" if high else ""
             return f"a size{bounds}, such as 512KiB or 10MB"
+        case Rate(low):
+            return f"a rate of at least {size_text(low)}/s, such as 512KiB/s or 1MB/s"
+        case Fraction():
+            return "a number from 0 to 1"
         case Text():
             return shape.allowed
         case Choice(words):
             return either(words)
-        case Hidden(words, only_file):
-            return either([*words, *([] if only_file else ["a secret string", "{env: X}"]), "{file: path}"])
-        case Nullable(item):
-            return f"{allowed(item)}, or null"
-        case Many(item, single=single):
-            return f"{allowed(item)}, or a list of such" if single else f"a list ({allowed(item)} each)"
-        case CheckEntry():
-            return "a mapping of one check name to its settings"
-        case Record():
-            return "a mapping with the keys " + ", ".join(k.name for k in shape.keys)
-        case Variants():
-            return "a mapping of names to mappings"
+    raise TypeError(f"no words for {shape!r}")
 
 
 def _marks(annotation: Any) -> tuple[Any, ...]:

@@ -1,6 +1,7 @@
-"""Durations and sizes as people write them: `250ms`, `15s`, `5m`; `512KiB`, `10MB`, a plain number.
+"""Durations, sizes and rates as people write them: `250ms`, `15s`, `5m`; `512KiB`, `10MB`; `1MiB/s`; a plain number.
 
-A duration becomes seconds (float) and a plain number is seconds already; a size becomes bytes (int). The patterns are
+A duration becomes seconds (float) and a plain number is seconds already; a size becomes bytes (int) and a
+rate bytes per second (int). The patterns are
 the same ones that the JSON schema carries, and they are plain enough to mean the same in ECMA-262 and in Python.
 """
 
@@ -25,8 +26,11 @@ _BYTES = {
 DURATION_PATTERN = r"^([0-9]{1,12}(?:\.[0-9]{1,9})?)(" + "|".join(_SECONDS) + r")?$"
 SIZE_PATTERN = r"^([0-9]{1,20}(?:\.[0-9]{1,9})?)(" + "|".join(_BYTES) + r")?$"
 
+RATE_PATTERN = r"^([0-9]{1,20}(?:\.[0-9]{1,9})?)((?:" + "|".join(_BYTES) + r")/s)?$"
+
 _DURATION = re.compile(DURATION_PATTERN)
 _SIZE = re.compile(SIZE_PATTERN)
+_RATE = re.compile(RATE_PATTERN)
 
 
 def duration(value: object) -> float:
@@ -50,6 +54,23 @@ def size(value: object) -> int:
     elif isinstance(value, str) and (match := _SIZE.fullmatch(value)):
         return int(Decimal(match[1]) * _BYTES[match[2] or "B"])
     raise ValueError("not a size")
+
+
+def rate(value: object) -> int:
+    """Bytes per second of `value`: a whole number, or a size with `/s` behind it. Raises ValueError for anything
+    else.
+    """
+    if isinstance(value, str) and not _RATE.fullmatch(value):
+        raise ValueError("not a rate")
+    return size(value.removesuffix("/s") if isinstance(value, str) else value)
+
+
+def rate_hint(text: str) -> str:
+    """What was meant in `1MiB`, `1MB/sec` or `1Mi/s`, as a sentence; empty when there is no guess."""
+    amount, _, _ = text.partition("/")
+    if _SIZE.fullmatch(amount):
+        return f'did you mean "{amount}/s"?' if not amount.isdecimal() else ""
+    return size_hint(amount).replace('"?', '/s"?')
 
 
 def size_hint(text: str) -> str:

@@ -18,12 +18,12 @@ that this is enough, and groups exactly as if every line had been fed:
 `PatternJoiner` is fed every line.
 """
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
+from outrider.model.patterns import compiled, valid_utf8
 from outrider.tail.grammars import END as _FINISHED
 from outrider.tail.grammars import START as _OUTSIDE
 from outrider.tail.grammars import Matcher, second_line, table
@@ -131,9 +131,9 @@ class Detector(Joiner):
 
 
 class PatternJoiner(Joiner):
-    """Joins to a line that matches `pattern` (from the line's beginning, as `re.match`) the lines after it that do not.
+    """Joins to a line that matches `pattern` (RE2, from the line's beginning) the lines after it that do not.
 
-    A line that is a JSON object stands alone, and so does what precedes the first match. Raises `re.error` for a
+    A line that is a JSON object stands alone, and so does what precedes the first match. Raises PatternError for a
     pattern that is none.
     """
 
@@ -141,10 +141,10 @@ class PatternJoiner(Joiner):
 
     def __init__(self, pattern: str, max_lines: int = MAX_LINES, max_bytes: int = MAX_BYTES) -> None:
         super().__init__(max_lines, max_bytes)
-        self._first = re.compile(pattern.encode()).match
+        self._first = compiled(pattern).match
 
     def _judge(self, line: bytes) -> int:
-        if self._first(line) is not None:
+        if self._first(valid_utf8(line)) is not None:
             return START
         if not self.active or (line.startswith(b"{") and line.rstrip().endswith(b"}")):
             return ALONE

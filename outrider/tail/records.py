@@ -74,12 +74,14 @@ class _Unfinished:
 @dataclass(frozen=True, slots=True)
 class Joining:
     """What is joined (`logs.join`): parts, traces, or instead of traces everything up to the next match of `pattern`.
-    `wait` is seconds."""
+    `wait` is seconds. `separator` stands between the lines of a joined record.
+    """
 
     partials: bool = True
     exceptions: bool = True
     pattern: str | None = None
     wait: float = 1.0
+    separator: bytes = b"\n"
 
 
 class Assembler:
@@ -253,7 +255,7 @@ class Assembler:
     def _take_back(self, out: list[Record], i: int, now: float) -> _Unfinished | None:
         """A record of this chunk turns out to be, maybe, the first line of a trace, unless it is a whole one."""
         at, timestamp, std, content = out[i]
-        if not timestamp or b"\n" in content or not may_start(content):
+        if not timestamp or self.joining.separator in content or not may_start(content):
             return None
         last = floor = at
         for reach in self._reaches:
@@ -275,7 +277,7 @@ class Assembler:
     def _end_trace(self, out: list[Record], std: bytes) -> None:
         trace = self._traces.pop(std)
         self._budget.used -= trace.size
-        record = (trace.at, trace.timestamp, std, b"\n".join(trace.pieces))
+        record = (trace.at, trace.timestamp, std, self.joining.separator.join(trace.pieces))
         self._go_out(out, record, trace.last, trace.floor)
 
     def _go_out(self, out: list[Record], record: Record, last: int, floor: int) -> None:

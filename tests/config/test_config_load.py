@@ -15,6 +15,7 @@ from outrider.config import (
     Datadog,
     Join,
     Problem,
+    ProcessingRule,
     Redact,
     Route,
     Secret,
@@ -136,6 +137,8 @@ def test_where_pod_metadata_comes_from(kube: str, env: dict[str, str], url: str 
          [Selector(namespace=[], pod=["a-*"], container=["b", "c"])]),
         ("logs: {redact: [{pattern: '(a)', with: ''}]}", "logs.redact", [Redact("(a)", "")]),
         ("logs: {redact: [{pattern: a}]}", "logs.redact", [Redact("a", "[redacted]")]),
+        ("logs: {redact: [{set: cards}]}", "logs.redact", [Redact(set="cards")]),
+        ("logs: {redact: [{pattern: '(?P<a>x)', with: '\\g<a>'}]}", "logs.redact", [Redact("(?P<a>x)", r"\g<a>")]),
         ("metrics: {checks: [{redis: {}}]}", "metrics.checks", [Check("redis", {})]),
         ("metrics: {every: 1m}", "metrics.every", 60.0),
         ("telemetry: {listen: '[::1]:0'}", "telemetry.listen", "[::1]:0"),
@@ -218,6 +221,16 @@ WRONG: list[tuple[str, int, str, str]] = [
     ("zzz: {}", 1, "zzz", 'unknown key "zzz", allowed are cluster'),
     ("workers: 1\nworkers: 1", 2, "workers", 'the key "workers" is here twice; the first is on line 1'),
     ("routes: [{share: 1}]", 1, "routes[0].to", "is missing"),
+    ("logs: {redact: [{}]}", 1, "logs.redact[0]", "found an empty mapping, expected a mapping with the keys pattern"),
+    ("logs: {redact: [{pattern: a, set: keys}]}", 1, "logs.redact[0]",
+     '"pattern" and "set" do not go together; make two entries of it'),
+    ("logs: {redact: [{with: a, set: keys}]}", 1, "logs.redact[0]", '"with" and "set" do not go together'),
+    ("logs: {redact: [{set: card}]}", 1, "logs.redact[0].set",
+     'expected keys, tokens, cards or emails; did you mean "cards"?'),
+    ("logs: {redact: [{set: ''}]}", 1, "logs.redact[0].set", "expected keys, tokens, cards or emails"),
+    ("logs: {redact: [{pattern: 'a(?=b)'}]}", 1, "logs.redact[0].pattern", "(?= at position 1 is look-ahead"),
+    ("logs: {redact: [{pattern: a, with: '\\q'}]}", 1, "logs.redact[0]", "write \\\\ for a backslash"),
+    ("logs: {join: {pattern: '(a)\\1'}}", 1, "logs.join.pattern", "is a back-reference"),
     ("logs: {redact: [{with: x}]}", 1, "logs.redact[0].pattern", "is missing, expected a regular expression"),
     # words
     ("logs: {start: begining}", 1, "logs.start",
@@ -229,12 +242,12 @@ WRONG: list[tuple[str, int, str, str]] = [
      "found 1 (a number), expected stackdriver, datadog or console"),
     # patterns, globs, addresses
     ("logs: {join: {pattern: 'ab(c'}}", 1, "logs.join.pattern",
-     "does not compile: missing ), unterminated subpattern at position 2"),
+     "does not compile: missing )"),
     ("logs: {join: {pattern: '(?u)a'}}", 1, "logs.join.pattern", "does not compile"),
-    ("logs: {redact: [{pattern: '*a'}]}", 1, "logs.redact[0].pattern", "nothing to repeat at position 0"),
+    ("logs: {redact: [{pattern: '*a'}]}", 1, "logs.redact[0].pattern", "no argument for repetition operator: *"),
     ("logs: {redact: [{pattern: 'a{99999999999}'}]}", 1, "logs.redact[0].pattern", "does not compile"),
     ("logs: {redact: [{pattern: '(a)', with: '\\2'}]}", 1, "logs.redact[0]",
-     'with" does not fit "pattern": invalid group reference 2'),
+     'with" does not fit "pattern": \\2 is a group that the pattern does not have'),
     ("logs: {select: {exclude: [{}]}}", 1, "logs.select.exclude[0]", "found an empty mapping"),
     ("logs: {select: {exclude: [{pod: ''}]}}", 1, "logs.select.exclude[0].pod", 'found "", expected a glob'),
     ("logs: {select: {exclude: [{pod: []}]}}", 1, "logs.select.exclude[0].pod", "found an empty list"),
@@ -263,6 +276,35 @@ WRONG: list[tuple[str, int, str, str]] = [
     ("routes: [{to: [google, google]}]", 1, "routes[0].to[1]", 'lists "google" again; it is routes[0].to[0] already'),
     ("routes: [{to: [google], namespaces: [a, b, a]}]", 1, "routes[0].namespaces[2]", 'lists "a" again'),
     ("routes: [{to: [google], share: 0}]", 1, "routes[0].share", "from 1 to 1000"),
+    ("routes: [{to: [google], limit: 1MiB}]", 1, "routes[0].limit",
+     'found "1MiB", expected a rate of at least 1KiB/s, such as 512KiB/s or 1MB/s; did you mean "1MiB/s"?'),
+    ("routes: [{to: [google], limit: 1Mi/s}]", 1, "routes[0].limit", 'did you mean "1MiB/s"?'),
+    ("routes: [{to: [google], limit: 100B/s}]", 1, "routes[0].limit", "at least 1KiB/s"),
+    ("routes: [{to: [google], limit: 0}]", 1, "routes[0].limit", "found 0 (a number)"),
+    ("routes: [{to: [google], sample: {DEBUGG: 0.1}}]", 1, "routes[0].sample.DEBUGG",
+     'the key is wrong: found "DEBUGG", expected DEFAULT, DEBUG'),
+    ("routes: [{to: [google], sample: {debug: 0.1}}]", 1, "routes[0].sample.debug", 'did you mean "DEBUG"?'),
+    ("routes: [{to: [google], sample: {DEBUG: 10}}]", 1, "routes[0].sample.DEBUG",
+     "found 10 (a number), expected a number from 0 to 1"),
+    ("routes: [{to: [google], sample: {DEBUG: true}}]", 1, "routes[0].sample.DEBUG", "found true"),
+    ("routes: [{to: [google], sample: 0.1}]", 1, "routes[0].sample",
+     "found 0.1 (a number), expected a mapping of DEFAULT, DEBUG"),
+    ("routes: [{to: [google], sample: null}]", 1, "routes[0].sample", "give it a value, or remove the key"),
+    ("routes: [{to: [google], labels: [a]}]", 1, "routes[0].labels", "expected a mapping of keys to a glob"),
+    ("routes: [{to: [google], labels: {a: 1}}]", 1, "routes[0].labels.a", "put it in quotes"),
+    ("routes: [{to: [google], labels: {'a b': x}}]", 1, "routes[0].labels.a b", "the key is wrong"),
+    ("routes: [{to: [google], annotations: {a/b/c: x}}]", 1, "routes[0].annotations.a/b/c", "the key is wrong"),
+    ("routes: [{to: [google], name: 'a b'}]", 1, "routes[0].name", "expected a name of up to 63 letters"),
+    ("routes: [{to: [google], containers: []}]", 1, "routes[0].containers", "found an empty list"),
+    # the Agent's rules
+    ("exporters: {d: {kind: datadog, tags: ['a b']}}", 1, "exporters.d.tags[0]", "a tag such as env:prod"),
+    ("exporters: {d: {kind: datadog, tags: [a, a]}}", 1, "exporters.d.tags[1]", 'lists "a" again'),
+    ("exporters: {d: {kind: datadog, processing_rules: [{type: mask, name: a, pattern: b}]}}", 1,
+     "exporters.d.processing_rules[0].type", "expected exclude_at_match, include_at_match, mask_sequences or multi"),
+    ("exporters: {d: {kind: datadog, processing_rules: [{type: multi_line, pattern: b}]}}", 1,
+     "exporters.d.processing_rules[0].name", "is missing, expected a name"),
+    ("exporters: {d: {kind: datadog, processing_rules: [{type: multi_line, name: a, pattern: '(?!b)'}]}}", 1,
+     "exporters.d.processing_rules[0].pattern", "is look-ahead"),
     ("metrics: {checks: [redis]}", 1, "metrics.checks[0]", "write {redis: {}}"),
     ("metrics: {checks: [{redis: null}]}", 1, "metrics.checks[0].redis", "{} takes the defaults"),
     ("metrics: {checks: [{redis: {}, mongo: {}}]}", 1, "metrics.checks[0]",
@@ -312,6 +354,71 @@ routes:
         (12, "routes[0].to[0]"),
     ]
     assert str(caught.value).count("\no.yaml:") == 9
+
+
+def test_everything_that_a_route_may_say() -> None:
+    config = parse(
+        """
+        routes:
+          - name: quiet
+            namespaces: [team-*]
+            containers: [app, "side-*"]
+            labels: {app.kubernetes.io/name: "web-*", tier: "${TIER:-batch}"}
+            annotations: {example.com/owner: "*"}
+            to: [google]
+            share: 3
+            limit: 1.5MiB/s
+            sample: {DEBUG: 0.1, INFO: 1, DEFAULT: "${KEEP:-0.5}"}
+          - {to: [google], limit: 1048576}
+        """,
+        env={},
+    )
+    assert config.routes == [
+        Route(
+            name="quiet",
+            namespaces=["team-*"],
+            containers=["app", "side-*"],
+            labels={"app.kubernetes.io/name": "web-*", "tier": "batch"},
+            annotations={"example.com/owner": "*"},
+            to=["google"],
+            share=3,
+            limit=3 << 19,
+            sample={"DEBUG": 0.1, "INFO": 1.0, "DEFAULT": 0.5},
+        ),
+        Route(to=["google"], limit=1 << 20),
+    ]
+    assert (config.routes[1].name, config.routes[1].containers, config.routes[1].sample) == (None, ["*"], {})
+
+
+def test_tags_and_rules_of_a_datadog_exporter() -> None:
+    config = parse(
+        """
+        exporters:
+          d:
+            kind: datadog
+            tags: ["env:prod", standalone]
+            processing_rules:
+              - {type: mask_sequences, name: pins, pattern: 'pin=\\d+', replace_placeholder: "pin=*"}
+              - {type: exclude_at_match, name: probes, pattern: /healthz}
+        """,
+        env=ENV,
+    )
+    d = config.exporters["d"]
+    assert isinstance(d, Datadog)
+    assert d.tags == ["env:prod", "standalone"]
+    assert d.processing_rules == [
+        ProcessingRule(type="mask_sequences", name="pins", pattern=r"pin=\d+", replace_placeholder="pin=*"),
+        ProcessingRule(type="exclude_at_match", name="probes", pattern="/healthz"),
+    ]
+
+
+def test_two_routes_of_one_name_are_a_warning() -> None:
+    report = examine_text(
+        "routes:\n- {name: a, to: [google]}\n- {to: [google]}\n- {name: a, to: [google]}", "o.yaml", {}
+    )
+    assert report.config is not None
+    [problem] = report.problems
+    assert str(problem).startswith('o.yaml:4:10: warning: routes[2].name: the name "a" is taken; routes[0] has it')
 
 
 def test_an_exporter_without_a_route_is_a_warning() -> None:

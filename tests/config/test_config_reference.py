@@ -32,7 +32,7 @@ def paths(schema: dict[str, Any], prefix: str = "") -> set[str]:
         variants = prop.get("additionalProperties", False)
         below = paths(prop, f"{path}.") | {p for item in items for p in paths(item, f"{path}[].")}
         if isinstance(variants, dict):
-            below |= {p for option in variants["oneOf"] for p in paths(option, f"{path}.<name>.")}
+            below |= {p for option in variants.get("oneOf", []) for p in paths(option, f"{path}.<name>.")}
         found |= below or {path}
     return found
 

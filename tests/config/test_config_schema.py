@@ -21,7 +21,7 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 ONLY_THE_LOADER_KNOWS = re.compile(
     "is not set|is empty; set it|is not the name of a variable|does not compile|there is no exporter|is not a URL"
-    '|names no host|names port|is not .{VAR}|does not fit|found "[0-9][^"]*", expected a (size|duration)'
+    '|names no host|names port|is not .{VAR}|does not fit|found "[0-9][^"]*", expected a (size|duration|rate)'
     r"|\.checks\[[0-9]+\]\.[a-z]+\.|\(from "
 )
 
@@ -105,6 +105,11 @@ def test_defaults_are_the_ones_of_the_loader() -> None:
         "metrics: {checks: [{redis: {}}, {redis: {port: 1}}]}",
         "telemetry: {listen: '[::]:9464'}",
         "routes: [{to: [google], share: 1000}]",
+        "routes: [{to: [google], limit: 1MiB/s}, {to: [google], limit: 2048}, {to: [google], limit: null}]",
+        "routes: [{to: [google], sample: {DEBUG: 0.1, INFO: 1, ERROR: '${X:-0}'}, name: a, containers: [b]}]",
+        "routes: [{to: [google], labels: {a/b: c, d: '${X:-e}'}, annotations: {}}]",
+        "logs: {redact: [{set: keys}, {set: '${X:-cards}'}]}",
+        "exporters: {d: {kind: datadog, tags: ['a:b'], processing_rules: [{type: multi_line, name: n, pattern: p}]}}",
     ],
 )
 def test_both_accept(text: str) -> None:
@@ -185,6 +190,24 @@ def test_both_accept(text: str) -> None:
         "routes: [{to: [google, google]}]",
         "routes: [{to: [google], share: 0}]",
         "routes: [{to: [google], namespaces: []}]",
+        "routes: [{to: [google], limit: 1MiB}]",
+        "routes: [{to: [google], limit: 10}]",
+        "routes: [{to: [google], sample: {DEBUG: 2}}]",
+        "routes: [{to: [google], sample: {DEBUG: -0.1}}]",
+        "routes: [{to: [google], sample: {debug: 1}}]",
+        "routes: [{to: [google], sample: []}]",
+        "routes: [{to: [google], labels: {'a b': c}}]",
+        "routes: [{to: [google], labels: {a: ''}}]",
+        "routes: [{to: [google], annotations: {a/b/c: d}}]",
+        "routes: [{to: [google], name: a/b}]",
+        "logs: {redact: [{}]}",
+        "logs: {redact: [{set: key}]}",
+        "logs: {redact: [{set: ''}]}",
+        "logs: {redact: [{set: keys, pattern: a}]}",
+        "logs: {redact: [{set: keys, with: a}]}",
+        "exporters: {d: {kind: datadog, tags: ['a b']}}",
+        "exporters: {d: {kind: datadog, processing_rules: [{type: x, name: n, pattern: p}]}}",
+        "exporters: {d: {kind: datadog, processing_rules: [{type: multi_line, name: n}]}}",
     ],
 )
 def test_both_reject(text: str) -> None:
@@ -219,7 +242,28 @@ JUNK: list[Any] = [
     ["a", "a"], [1], {}, {"env": "NODE_IP"}, {"file": "/x"}, {"env": 1}, {"a": {}}, [{"to": ["google"]}],
     [{"pod": "a"}],
 ]  # fmt: skip
-NEW_KEYS = ["kind", "batch", "bytes", "wait", "to", "share", "namespaces", "pod", "x", "project", "site", "env", "file"]
+NEW_KEYS = [
+    "set",
+    "with",
+    "pattern",
+    "limit",
+    "sample",
+    "labels",
+    "name",
+    "kind",
+    "batch",
+    "bytes",
+    "wait",
+    "to",
+    "share",
+    "namespaces",
+    "pod",
+    "x",
+    "project",
+    "site",
+    "env",
+    "file",
+]
 
 
 @st.composite

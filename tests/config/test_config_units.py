@@ -11,6 +11,8 @@ from outrider.config.units import (
     SIZE_PATTERN,
     duration,
     duration_text,
+    rate,
+    rate_hint,
     size,
     size_hint,
     size_text,
@@ -101,3 +103,25 @@ def test_the_patterns_say_what_the_functions_do(text: str) -> None:
         except ValueError:
             accepted = False
         assert accepted == bool(re.search(pattern, text))
+
+
+@pytest.mark.parametrize(
+    ("written", "count"), [("1MiB/s", 1 << 20), ("500KB/s", 500_000), ("2048", 2048), (2048, 2048), ("1.5KiB/s", 1536)]
+)
+def test_rates_become_bytes_per_second(written: object, count: int) -> None:
+    assert rate(written) == count
+
+
+@pytest.mark.parametrize("written", ["", "1MiB", "/s", "1/s", "1MiB/s/s", "1MiB/m", "1 MiB/s", 1.5, -1, True, None])
+def test_other_values_are_no_rates(written: object) -> None:
+    with pytest.raises(ValueError, match="not a"):
+        rate(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [("1MiB", 'did you mean "1MiB/s"?'), ("1mb/s", 'did you mean "1MB/s"?'), ("1Mi/sec", 'did you mean "1MiB/s"?'),
+     ("fast", ""), ("10/s", "")],
+)  # fmt: skip
+def test_the_rate_that_was_meant(written: str, hint: str) -> None:
+    assert rate_hint(written) == hint

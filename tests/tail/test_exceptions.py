@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from outrider.model.patterns import PatternError
 from outrider.tail.exceptions import (
     ALONE,
     END,
@@ -382,6 +383,10 @@ def test_pattern_of_text_beyond_ascii() -> None:
     assert sizes(join(PatternJoiner("Früh"), ["Früh am Tag".encode(), b"x", "Früh".encode()])) == [2, 1]
 
 
+def test_pattern_beside_bytes_that_are_no_text() -> None:
+    assert sizes(join(PatternJoiner(r"\S+ start"), [b"a\xffb start", b"x", b"\xff start"])) == [2, 1]
+
+
 def test_pattern_that_is_none_is_refused() -> None:
-    with pytest.raises(re.error):
+    with pytest.raises(PatternError, match="missing"):
         PatternJoiner("(")

@@ -108,7 +108,7 @@ def oracle(lines: Sequence[bytes], joining: Joining) -> list[Record]:
         if joining.pattern is not None or joining.exceptions:
             joiner: Joiner = Detector() if joining.pattern is None else PatternJoiner(joining.pattern)
             groups = join(joiner, [record[3] for record in whole])
-        records += [(*whole[g[0]][:3], b"\n".join(whole[n][3] for n in g)) for g in groups]
+        records += [(*whole[g[0]][:3], joining.separator.join(whole[n][3] for n in g)) for g in groups]
     return sorted(records)
 
 
@@ -125,6 +125,7 @@ def chunks(lines: Sequence[bytes], cuts: Sequence[int]) -> list[list[bytes]]:
 JOININGS = [
     Joining(),
     Joining(partials=False),
+    Joining(separator=rb"\n"),
     Joining(exceptions=False),
     Joining(partials=False, exceptions=False),
     Joining(pattern="BEGIN|[Hh]ello"),

@@ -1,0 +1,145 @@
+"""Sampling: the severity is the one that the entry gets, and the same records are kept whenever they are read."""
+
+import json
+import subprocess
+import sys
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outrider.exporters.stackdriver.context import StreamContext
+from outrider.exporters.stackdriver.encode import Encoder
+from outrider.model.clock import ManualClock
+from outrider.model.cluster import Cluster
+from outrider.model.counters import Counters
+from outrider.model.stream import Stream
+from outrider.pipeline.sampling import Sampler, severity_of
+from outrider.tail.records import Record
+
+TIME = b"2024-05-01T10:00:00.000000001Z"
+STREAM = Stream("ns", "pod", "uid", "app", 0)
+KLOG = b"I0501 10:00:00.123456       1 main.go:10] started"
+
+
+def generation(turn: int) -> tuple[str, bytes]:
+    return f"g{turn}", TIME
+
+
+def lines(contents: list[bytes], std: bytes = b"stdout", first: int = 0) -> list[Record]:
+    return [(first + 100 * i, TIME, std, content) for i, content in enumerate(contents)]
+
+
+def severity_at_google(std: bytes, content: bytes) -> bytes:
+    context = StreamContext(STREAM, None, Cluster("p", "l", "c", "n"), "p")
+    encoder = Encoder("p", False, ManualClock(), Counters(), "google")
+    [entry] = encoder.encode([(0, TIME, std, content)], context, generation)
+    return str(orjson.loads(entry)["severity"]).encode()
+
+
+@pytest.mark.parametrize(
+    ("std", "content", "severity"),
+    [
+        (b"stdout", b"plain", b"INFO"),
+        (b"stderr", b"plain", b"ERROR"),
+        (b"", b'{"severity":"DEBUG"}', b"INFO"),
+        (b"stdout", b"", b"INFO"),
+        (b"stdout", b'{"severity":"debug"}', b"DEBUG"),
+        (b"stdout", b' {"severity":"warn"}', b"WARNING"),
+        (b"stdout", b'{"level":"trace","a":1}', b"DEBUG"),
+        (b"stderr", b'{"level":30}', b"DEFAULT"),
+        (b"stdout", b'{"severity":null,"level":"error"}', b"ERROR"),
+        (b"stdout", b'{"logging.googleapis.com/severity":"NOTICE"}', b"NOTICE"),
+        (b"stdout", b'{"severity":"whatever"}', b"DEFAULT"),
+        (b"stdout", b'{"\\u0073everity":"ERROR"}', b"ERROR"),
+        (b"stderr", b'{"a":{"level":"debug"}}', b"ERROR"),
+        (b"stdout", b'{"level":"debug"', b"INFO"),
+        (b"stdout", b'{"level":"debug","x":"\xff"}', b"DEBUG"),
+        (b"stderr", KLOG, b"INFO"),
+        (b"stdout", b"W" + KLOG[1:], b"WARNING"),
+        (b"stdout", b"F" + KLOG[1:], b"CRITICAL"),
+        (b"stderr", KLOG[:10], b"ERROR"),
+        (b"stdout", b"Every line", b"INFO"),
+    ],
+)
+def test_the_severity_of_a_line(std: bytes, content: bytes, severity: bytes) -> None:
+    assert severity_of(std, content) == severity
+    assert severity_at_google(std, content) == severity
+
+
+_VALUES = st.one_of(st.sampled_from(["debug", "W", "x", 100, 400, None, True, "300", {}, [1]]), st.text(max_size=8))
+_OBJECTS = st.dictionaries(
+    st.sampled_from(["severity", "level", "logging.googleapis.com/severity", "message", "Level"]), _VALUES, max_size=4
+)
+
+
+@given(
+    st.sampled_from([b"stdout", b"stderr", b""]),
+    st.one_of(st.binary(max_size=40), _OBJECTS.map(orjson.dumps), _OBJECTS.map(lambda o: json.dumps(o).encode())),
+)
+def test_the_severity_is_the_one_that_the_exporter_finds(std: bytes, content: bytes) -> None:
+    assert severity_of(std, content) == severity_at_google(std, content)
+
+
+def test_only_named_severities_are_thinned_out_and_every_loss_is_counted() -> None:
+    counters = Counters()
+    sampler = Sampler({"DEBUG": 0.25, "ERROR": 1, "INFO": 0}, counters, "google")
+    debug = lines([b'{"level":"debug"}'] * 4000)
+    error = lines([b"x"] * 50, b"stderr", 1 << 20)
+    info = lines([b"x"] * 70, b"stdout", 1 << 21)
+    kept = sampler.apply(debug + error + info, STREAM.key, generation)
+    assert [r for r in kept if r not in debug] == error
+    thinned = len(kept) - len(error)
+    assert 800 < thinned < 1200
+    assert kept == sorted(kept)
+    value = counters.value
+    assert value("outrider_entries_sampled_total", exporter="google", severity="DEBUG") == 4000 - thinned
+    assert value("outrider_entries_sampled_total", exporter="google", severity="INFO") == 70
+    assert value("outrider_entries_sampled_total") == 4070 - thinned
+
+
+@given(st.lists(st.integers(0, (3 << 48) - 1), unique=True, max_size=60).map(sorted), st.integers(0, 60))
+def test_what_is_read_again_is_decided_again_in_the_same_way(positions: list[int], cut: int) -> None:
+    records = [(at, TIME, b"stdout", b"x") for at in positions]
+    whole = Sampler({"INFO": 0.5}, Counters(), "a").apply(records, STREAM.key, generation)
+    again = Sampler({"INFO": 0.5}, Counters(), "b")
+    first = again.apply(records[:cut], STREAM.key, generation)
+    assert first + again.apply(records[cut:], STREAM.key, generation) == whole
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_larger_fraction_keeps_what_a_smaller_one_keeps(a: float, b: float) -> None:
+    less, more = sorted((a, b))
+    records = lines([b"x"] * 100)
+    kept = [Sampler({"INFO": f}, Counters(), "a").apply(records, STREAM.key, generation) for f in (less, more)]
+    assert set(kept[0]) <= set(kept[1])
+
+
+def test_streams_and_generations_are_decided_apart() -> None:
+    records = lines([b"x"] * 200)
+
+    def kept(key: str, turn: int) -> list[int]:
+        moved = [((turn << 48) + at, *rest) for at, *rest in records]
+        out = Sampler({"INFO": 0.5}, Counters(), "a").apply(moved, key, generation)  # type: ignore[arg-type]
+        return [r[0] & ((1 << 48) - 1) for r in out]
+
+    assert kept("a", 0) == kept("a", 0)
+    assert kept("a", 0) != kept("a", 1)
+    assert kept("a", 0) != kept("b", 0)
+
+
+def test_another_process_decides_alike() -> None:
+    program = (
+        "from outrider.pipeline.sampling import Sampler; from outrider.model.counters import Counters;"
+        "r = [(100 * i, b't', b'stdout', b'x') for i in range(60)];"
+        "print([x[0] for x in Sampler({'INFO': 0.5}, Counters(), 'a').apply(r, 'k', lambda t: ('g', b''))])"
+    )
+    runs = {subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout for _ in range(2)}
+    assert len(runs) == 1
+
+
+def test_nothing_to_sample() -> None:
+    assert not Sampler({}, Counters(), "a")
+    assert not Sampler({"DEBUG": 1.0}, Counters(), "a")
+    assert Sampler({"DEBUG": 0.0}, Counters(), "a")
