@@ -1,8 +1,9 @@
 """Pods of this node from the API server: one list, then a watch that is taken up again where it ended.
 
 The list is limited to the node (`fieldSelector=spec.nodeName=…`), paginated, and asks for metadata only
-(`as=PartialObjectMetadataList`); the watch starts at the list's resource version, asks for bookmarks, and is given a
-jittered end (`timeoutSeconds`), so that the watches of a thousand nodes do not all come back at once.
+(`as=PartialObjectMetadataList`), unless somebody needs a pod's details: then whole objects come, many times the bytes,
+and an event for every change of a status. The watch starts at the list's resource version, asks for bookmarks, and is
+given a jittered end (`timeoutSeconds`), so that the watches of a thousand nodes do not all come back at once.
 
 What can happen to a watch, and what follows (https://kubernetes.io/docs/reference/using-api/api-concepts/):
 
@@ -29,10 +30,11 @@ PATH = "/api/v1/pods"
 PAGE = 500
 ACCEPT_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 ACCEPT_WATCH = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+ACCEPT_WHOLE = "application/json"
 
 
 class ApiSource:
-    """Lists and watches the pods of `node`. Times are in seconds.
+    """Lists and watches the pods of `node`, whole objects if `details` are wanted. Times are in seconds.
 
     A watch ends by itself after `watch` seconds at most and is broken off `grace` seconds later; `gap` is the least
     time between two watches; `retry` is the first back-off after a failure.
@@ -49,8 +51,9 @@ class ApiSource:
         grace: float = 10.0,
         gap: float = 1.0,
         retry: float = 1.0,
+        details: bool = False,
     ) -> None:
-        self._client, self._clock = client, clock
+        self._client, self._clock, self._details = client, clock, details
         self._selector = {"fieldSelector": f"spec.nodeName={node}"}
         self._watch_seconds, self._grace, self._gap = watch, grace, gap
         self._backoff = Backoff(retry)
@@ -99,13 +102,14 @@ class ApiSource:
         if not self._newest:
             params["resourceVersion"] = "0"  # from the API server's cache: cheap, and the watch catches up
         while True:
-            body = self._client.get(PATH, params, ACCEPT_LIST)
+            body = self._client.get(PATH, params, ACCEPT_WHOLE if self._details else ACCEPT_LIST)
             try:
-                page = read_list(body)
+                page = read_list(body, self._details)
             except ValueError as e:
                 raise KubeError("garbage", f"GET {self._client.url}{PATH}: {e}") from e
             self._pulse.beat()
             self._pulse.garbage(page.bad)
+            self._pulse.partial(page.partial)
             pods += page.pods
             if not page.next:
                 break
@@ -125,11 +129,12 @@ class ApiSource:
             "timeoutSeconds": str(seconds),
         }
         self._watches.add()
-        lines = self._client.lines(PATH, params, ACCEPT_WATCH, silence=seconds + self._grace)
+        accept = ACCEPT_WHOLE if self._details else ACCEPT_WATCH
+        lines = self._client.lines(PATH, params, accept, silence=seconds + self._grace)
         with contextlib.closing(lines):
             for line in lines:
                 try:
-                    change = read_change(line)
+                    change = read_change(line, self._details)
                 except ValueError:
                     self._pulse.garbage()
                     self._relist = True
@@ -145,6 +150,7 @@ class ApiSource:
         self._version = change.resource_version or self._version
         if change.pod is None:
             return
+        self._pulse.partial(change.partial)
         if change.type == "DELETED":
             sink.remove(change.pod.uid)
         else:

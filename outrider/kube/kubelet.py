@@ -16,7 +16,8 @@ from outrider.model.counters import Counters
 
 
 class KubeletSource:
-    """Polls one kubelet. Times are in seconds; `retry` is the first back-off after a failure."""
+    """Polls one kubelet. Times are in seconds; `retry` is the first back-off after a failure. The answer always is of
+    whole pods; more than their metadata is kept only if `details` are wanted."""
 
     def __init__(
         self,
@@ -27,8 +28,9 @@ class KubeletSource:
         every: float = 30.0,
         gap: float = 1.0,
         retry: float = 1.0,
+        details: bool = False,
     ) -> None:
-        self._client, self._clock = client, clock
+        self._client, self._clock, self._details = client, clock, details
         self._every, self._gap = every, gap
         self._backoff = Backoff(retry)
         self._pulse = Pulse(f"kubelet {client.url}", 3 * every + 30, clock, counters)
@@ -64,11 +66,12 @@ class KubeletSource:
         self._wake.clear()
         body = self._client.get("/pods", {}, "application/json")
         try:
-            page = read_list(body)
+            page = read_list(body, self._details)
         except ValueError as e:
             raise KubeError("garbage", f"GET {self._client.url}/pods: {e}") from e
         self._pulse.beat()
         self._pulse.garbage(page.bad)
+        self._pulse.partial(page.partial)
         self._lists.add()
         sink.replace(page.pods)
 

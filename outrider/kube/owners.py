@@ -16,10 +16,11 @@ already, and reach the entry as `k8s-pod/*`.
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
-from outrider.model.pod import Controller
+from outrider.model.pod import Controller, Owner
 
 TEMPLATE_HASH = "pod-template-hash"
 JOBSET_NAME = "jobset.sigs.k8s.io/jobset-name"
@@ -28,10 +29,16 @@ _CRON_JOB = re.compile(r"(.+)-[2-5][0-9]{7}", re.DOTALL)
 
 
 class OwnerReference(msgspec.Struct, frozen=True):
-    """The two fields of `metadata.ownerReferences[*]` that the rule reads."""
+    """What is read of `metadata.ownerReferences[*]`; at most one of a pod's owners is its managing `controller`."""
 
     kind: str = ""
     name: str = ""
+    controller: Any = None  # a boolean, but nothing is lost if it is not
+
+
+def owner_of(owners: Iterable[OwnerReference]) -> Owner | None:
+    """The owner that manages the pod, by its own kind and name; None for a bare pod."""
+    return next((Owner(o.kind, o.name) for o in owners if o.controller is True and o.kind and o.name), None)
 
 
 def controller_of(owners: Iterable[OwnerReference], labels: Mapping[str, str]) -> Controller | None:

@@ -240,8 +240,13 @@ def from_config(
     counters: Counters,
     on_change: Callable[[str], None],
     env: Mapping[str, str] = os.environ,
+    *,
+    details: bool = False,
 ) -> Pods:
     """The pods of `node` as the configuration's `kube` block wants them; nothing is read or asked before `start`.
+
+    `details`: does anybody need more of a pod than its metadata, such as images and container ids (see `Pod`)? The API
+    server is asked for whole objects only then, and a change of phase or of a container's run is a change only then.
 
     What the block leaves out is found as a pod finds it: the kubelet at `NODE_IP` (else on the loopback address), the
     API server at `KUBERNETES_SERVICE_HOST`, token and CA of the service account if there are such files.
@@ -261,7 +266,11 @@ def from_config(
     own_node = not api and _is_own_node(url, env)
     ca = _ca(config, own_node)
     client = KubeClient(url, _token(config), ca, clock, verify=ca is not None or not own_node)
-    source = ApiSource(client, node, clock, counters) if api else KubeletSource(client, clock, counters)
+    source: Source
+    if api:
+        source = ApiSource(client, node, clock, counters, details=details)
+    else:
+        source = KubeletSource(client, clock, counters, details=details)
     return Pods(source, Path(state_dir) / SNAPSHOT, clock, counters, on_change)
 
 

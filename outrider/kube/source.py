@@ -136,6 +136,13 @@ class Pulse:
                 "outrider_kube_garbage_total", "Unreadable pods and watch lines that were skipped."
             ).add(n)
 
+    def partial(self, n: int = 1) -> None:
+        """`n` times a pod's details could not all be read; its metadata are used."""
+        if n:
+            self._counters.counter(
+                "outrider_kube_partial_total", "Pods read without some details: spec or status was unreadable."
+            ).add(n)
+
     def health(self, now: float) -> str | None:
         """None, or since when nothing has been heard and what the last failure was."""
         with self._lock:

@@ -1,14 +1,16 @@
 """Pods as the kubelet and the API server send them, decoded to the few fields that are needed.
 
-Both answer with a list of pod objects of 5 to 30 KB each, of which `metadata` matters here. msgspec walks the JSON
-and builds nothing for the rest. Every item is decoded by itself, so that one odd pod costs itself and not the list.
+Both answer with a list of pod objects of 5 to 30 KB each, of which `metadata` matters here, and the rest only to those
+who ask for details (`outrider.kube.details`). msgspec walks the JSON and builds nothing for what is not named. Every
+item is decoded by itself, so that one odd pod costs itself and not the list.
 """
 
 from typing import NamedTuple
 
 import msgspec
 
-from outrider.kube.owners import OwnerReference, controller_of
+from outrider.kube.details import UNREADABLE, Details, read_details
+from outrider.kube.owners import OwnerReference, controller_of, owner_of
 from outrider.model.pod import Pod
 
 CONFIG_HASH = "kubernetes.io/config.hash"
@@ -27,6 +29,8 @@ class _PodMeta(msgspec.Struct, rename="camel"):
 
 class _PodObject(msgspec.Struct):
     metadata: _PodMeta
+    spec: msgspec.Raw = msgspec.Raw()
+    status: msgspec.Raw = msgspec.Raw()
 
 
 class _ListMeta(msgspec.Struct, rename={"resource_version": "resourceVersion", "token": "continue"}):
@@ -43,7 +47,7 @@ class _Versioned(msgspec.Struct):
     metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
 
 
-class _Status(msgspec.Struct):
+class _Failure(msgspec.Struct):
     code: int = 0
     reason: str = ""
     message: str = ""
@@ -55,63 +59,74 @@ class _WatchEvent(msgspec.Struct):
 
 
 class PodPage(NamedTuple):
-    """One page of a pod list. `next` is the token of the next page ("" on the last), `bad` counts unreadable items."""
+    """One page of a pod list. `next` is the token of the next page ("" on the last), `bad` counts unreadable items,
+    `partial` counts pods whose details could not all be read."""
 
     pods: list[Pod]
     resource_version: str
     next: str
     bad: int
+    partial: int = 0
 
 
 class Change(NamedTuple):
-    """One line of a watch: ADDED, MODIFIED, DELETED (with the pod), BOOKMARK, or ERROR (with the Status' code)."""
+    """One line of a watch: ADDED, MODIFIED, DELETED (with the pod), BOOKMARK, or ERROR (with the Status' code).
+    `partial`: not all of the pod's details could be read."""
 
     type: str
     resource_version: str = ""
     pod: Pod | None = None
     code: int = 0
     message: str = ""
+    partial: bool = False
 
 
 _pod_list = msgspec.json.Decoder(_PodList)
 _pod_object = msgspec.json.Decoder(_PodObject)
 _watch_event = msgspec.json.Decoder(_WatchEvent)
 _versioned = msgspec.json.Decoder(_Versioned)
-_status = msgspec.json.Decoder(_Status)
+_failure = msgspec.json.Decoder(_Failure)
 
 
-def read_list(body: bytes) -> PodPage:
-    """The pods of a PodList (or PartialObjectMetadataList, or the kubelet's `/pods`).
+def read_list(body: bytes, details: bool = False) -> PodPage:
+    """The pods of a PodList (or PartialObjectMetadataList, or the kubelet's `/pods`), with their details if wanted.
 
     Raises ValueError if the body as a whole is not such a list; unreadable items are left out and counted.
     """
     try:
         page = _pod_list.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+    except UNREADABLE as e:
         raise ValueError(f"not a pod list: {e}") from e
-    pods, bad = [], 0
+    pods, bad, partial = [], 0, 0
     for item in page.items or ():
         try:
-            pods.append(_pod(item))
+            pod, whole = _pod(item, details)
         except ValueError:
             bad += 1
-    return PodPage(pods, page.metadata.resource_version, page.metadata.token, bad)
+            continue
+        pods.append(pod)
+        partial += not whole
+    return PodPage(pods, page.metadata.resource_version, page.metadata.token, bad, partial)
 
 
-def read_change(line: bytes) -> Change:
-    """One line of a watch. Raises ValueError if it is not a watch event of a known type."""
+def read_change(line: bytes, details: bool = False) -> Change:
+    """One line of a watch, its pod with details if wanted.
+
+    Raises ValueError if it is not a watch event of a known type.
+    """
     try:
         event = _watch_event.decode(line)
         if event.type == "ERROR":
-            status = _status.decode(event.object)
+            status = _failure.decode(event.object)
             code = 410 if status.reason in ("Expired", "Gone") else status.code
             return Change("ERROR", code=code, message=status.message or status.reason)
         version = _versioned.decode(event.object).metadata.resource_version
         if event.type == "BOOKMARK":
             return Change("BOOKMARK", version)
         if event.type in ("ADDED", "MODIFIED", "DELETED"):
-            return Change(event.type, version, _pod(event.object))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+            pod, whole = _pod(event.object, details)
+            return Change(event.type, version, pod, partial=not whole)
+    except UNREADABLE as e:
         raise ValueError(f"not a watch event: {e}") from e
     raise ValueError(f"not a watch event of a known type: {event.type!r}")
 
@@ -129,11 +144,23 @@ def log_uid(uid: str, annotations: dict[str, str]) -> str:
     return annotations.get(CONFIG_HASH) or annotations.get(CONFIG_MIRROR) or uid
 
 
-def _pod(raw: msgspec.Raw) -> Pod:
+def _pod(raw: msgspec.Raw, details: bool) -> tuple[Pod, bool]:
+    """The pod, and whether all that was wanted of it could be read. Raises ValueError if its metadata cannot be."""
     try:
-        meta = _pod_object.decode(raw).metadata
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+        item = _pod_object.decode(raw)
+    except UNREADABLE as e:
         raise ValueError(f"not a pod: {e}") from e
-    labels, annotations = meta.labels or {}, meta.annotations or {}
-    uid = log_uid(meta.uid, annotations)
-    return Pod(uid, meta.name, meta.namespace, labels, annotations, controller_of(meta.owner_references or (), labels))
+    meta = item.metadata
+    labels, annotations, owners = meta.labels or {}, meta.annotations or {}, meta.owner_references or ()
+    more = read_details(item.spec, item.status) if details else Details({}, True)
+    pod = Pod(
+        log_uid(meta.uid, annotations),
+        meta.name,
+        meta.namespace,
+        labels,
+        annotations,
+        controller_of(owners, labels),
+        owner_of(owners),
+        **more.fields,
+    )
+    return pod, more.whole

@@ -1,6 +1,6 @@
 """The API source against a stand-in API server: what can happen to a list and a watch, and what follows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,46 +10,30 @@ from outrider.kube.client import KubeClient, TokenFile
 from outrider.kube.pods import Pods
 from outrider.model.clock import SystemClock
 from outrider.model.counters import Counters
-from outrider.model.pod import Pod
-from tests.support.fake_kube import FakeKube, pod
+from tests.support.fake_kube import FakeKube, known, pod
 from tests.support.wait import until
 
 Start = Callable[..., Pods]
 
 
-def known(pods: Pods, uid: str, timeout: float = 5.0) -> Pod:
-    pod = until(lambda: pods.get(uid), timeout=timeout)
-    assert pod is not None
-    return pod
-
-
 @pytest.fixture
-def counters() -> Counters:
-    return Counters()
-
-
-@pytest.fixture
-def kube() -> Iterator[FakeKube]:
-    with FakeKube() as fake:
-        yield fake
-
-
-@pytest.fixture
-def start(kube: FakeKube, counters: Counters) -> Iterator[Start]:
-    started: list[Pods] = []
-
-    def begin(watch: float = 60.0, grace: float = 10.0, token: Path | None = None, retry: float = 0.02) -> Pods:
+def start(kube: FakeKube, counters: Counters, run: Callable[..., Pods]) -> Start:
+    def begin(
+        watch: float = 60.0,
+        grace: float = 10.0,
+        token: Path | None = None,
+        retry: float = 0.02,
+        details: bool = False,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> Pods:
         clock = SystemClock()
         client = KubeClient(kube.url, TokenFile(token) if token else None, None, clock)
-        source = ApiSource(client, "node-1", clock, counters, watch=watch, grace=grace, gap=0.02, retry=retry)
-        pods = Pods(source, None, clock, counters, lambda _: None)
-        pods.start()
-        started.append(pods)
-        return pods
+        source = ApiSource(
+            client, "node-1", clock, counters, watch=watch, grace=grace, gap=0.02, retry=retry, details=details
+        )
+        return run(source, tell)
 
-    yield begin
-    for pods in started:
-        pods.stop()
+    return begin
 
 
 def watching(kube: FakeKube, n: int = 1) -> None:
@@ -82,6 +66,44 @@ def test_the_requests_are_the_gentle_ones(kube: FakeKube, start: Start) -> None:
     assert watch.query["resourceVersion"] == "100"
     assert 80 <= int(watch.query["timeoutSeconds"]) <= 100
     assert "as=PartialObjectMetadata;" in watch.accept
+
+
+def test_whole_pods_are_asked_for_only_if_details_are_wanted(kube: FakeKube, start: Start) -> None:
+    kube.add(pod("a", "u1", status={"qosClass": "Guaranteed"}))
+    lean, full = start(), start(details=True)
+    watching(kube, 2)
+    kube.add(pod("b", "u2", status={"qosClass": "BestEffort"}))
+    until(lambda: lean.get("u2") and full.get("u2"))
+    assert [known(lean, uid).qos for uid in ("u1", "u2")] == ["", ""]
+    assert [known(full, uid).qos for uid in ("u1", "u2")] == ["Guaranteed", "BestEffort"]
+    assert known(full, "u1").containers["main"].image == "app:1"
+    assert {r.accept for r in kube.requests if "as=Partial" not in r.accept} == {"application/json"}
+
+
+def test_a_status_that_says_nothing_new_is_no_change(kube: FakeKube, start: Start) -> None:
+    kube.add(pod("a", "u1"))
+    told: list[str] = []
+    pods = start(details=True, tell=told.append)
+    watching(kube)
+    first = known(pods, "u1")
+    for n in range(3):
+        kube.add(pod("a", "u1", status={"conditions": [{"type": "Ready", "lastProbeTime": f"T{n}"}]}))
+    kube.add(pod("b", "u2"))
+    until(lambda: "u2" in told)
+    assert pods.get("u1") is first
+    kube.add(pod("a", "u1", status={"phase": "Succeeded"}))
+    until(lambda: known(pods, "u1").phase == "Succeeded")
+    assert told == ["u1", "u2", "u1"]
+
+
+def test_unreadable_details_are_counted(kube: FakeKube, start: Start, counters: Counters) -> None:
+    kube.add(pod("a", "u1", labels={"app": "a"}, status={"phase": 1}))
+    pods = start(details=True)
+    watching(kube)
+    assert known(pods, "u1").labels == {"app": "a"}
+    kube.add(pod("b", "u2", status={"phase": 2}))
+    known(pods, "u2")
+    until(lambda: counters.value("outrider_kube_partial_total") == 2)
 
 
 def test_pages_are_followed_to_the_last(kube: FakeKube, start: Start) -> None:

@@ -1,7 +1,6 @@
 """From the configuration's `kube` block to a running pod cache: defaults, tokens, and what is refused."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,12 +34,6 @@ class FailingToken:
         raise LookupError("/nowhere/token is not there")
 
 
-@pytest.fixture
-def kube() -> Iterator[FakeKube]:
-    with FakeKube() as fake:
-        yield fake
-
-
 @pytest.mark.parametrize("source", ["kubelet", "api"])
 def test_from_config_feeds_and_keeps(kube: FakeKube, tmp_path: Path, source: str) -> None:
     kube.add(pod("a", "u1", labels={"app": "a"}))
@@ -50,6 +43,21 @@ def test_from_config_feeds_and_keeps(kube: FakeKube, tmp_path: Path, source: str
     until(lambda: told == ["u1"])
     pods.stop()
     assert json.loads((tmp_path / "pods.json").read_bytes())["body"]["pods"][0]["labels"] == {"app": "a"}
+
+
+@pytest.mark.parametrize("source", ["kubelet", "api"])
+@pytest.mark.parametrize("details", [False, True])
+def test_from_config_brings_details_where_they_are_wanted(
+    kube: FakeKube, tmp_path: Path, source: str, details: bool
+) -> None:
+    kube.add(pod("a", "u1"))
+    config = Config(source, kube.url)
+    pods = from_config(config, "node-1", tmp_path, SystemClock(), Counters(), lambda _: None, env={}, details=details)
+    pods.start()
+    found = until(lambda: pods.get("u1"))
+    pods.stop()
+    assert found is not None
+    assert found.phase == ("Running" if details else "")
 
 
 def test_from_config_none_asks_nobody(tmp_path: Path) -> None:

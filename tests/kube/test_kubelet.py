@@ -1,6 +1,6 @@
 """The kubelet source against a stand-in kubelet: polling, hurry, refusals, rotated tokens, junk."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,46 +11,23 @@ from outrider.kube.pods import Pods
 from outrider.kube.source import Backoff
 from outrider.model.clock import SystemClock
 from outrider.model.counters import Counters
-from outrider.model.pod import Pod
-from tests.support.fake_kube import FakeKube, pod
+from tests.support.fake_kube import FakeKube, known, pod
 from tests.support.wait import until
 
 Start = Callable[..., Pods]
 
 
-def known(pods: Pods, uid: str, timeout: float = 5.0) -> Pod:
-    pod = until(lambda: pods.get(uid), timeout=timeout)
-    assert pod is not None
-    return pod
-
-
 @pytest.fixture
-def counters() -> Counters:
-    return Counters()
-
-
-@pytest.fixture
-def kube() -> Iterator[FakeKube]:
-    with FakeKube() as fake:
-        yield fake
-
-
-@pytest.fixture
-def start(kube: FakeKube, counters: Counters) -> Iterator[Start]:
-    started: list[Pods] = []
-
-    def begin(every: float = 60.0, gap: float = 0.02, token: Path | None = None, retry: float = 0.02) -> Pods:
+def start(kube: FakeKube, counters: Counters, run: Callable[..., Pods]) -> Start:
+    def begin(
+        every: float = 60.0, gap: float = 0.02, token: Path | None = None, retry: float = 0.02, details: bool = False
+    ) -> Pods:
         clock = SystemClock()
         client = KubeClient(kube.url, TokenFile(token) if token else None, None, clock)
-        source = KubeletSource(client, clock, counters, every=every, gap=gap, retry=retry)
-        pods = Pods(source, None, clock, counters, lambda _: None)
-        pods.start()
-        started.append(pods)
-        return pods
+        source = KubeletSource(client, clock, counters, every=every, gap=gap, retry=retry, details=details)
+        return run(source, lambda _: None)
 
-    yield begin
-    for pods in started:
-        pods.stop()
+    return begin
 
 
 def test_pods_are_known_after_the_first_look(kube: FakeKube, start: Start) -> None:
@@ -61,6 +38,19 @@ def test_pods_are_known_after_the_first_look(kube: FakeKube, start: Start) -> No
     assert found.controller is not None
     assert found.controller.type == "StatefulSet"
     assert kube.requests[0].path == "/pods"
+
+
+@pytest.mark.parametrize("details", [False, True])
+def test_details_are_kept_only_if_they_are_wanted(kube: FakeKube, start: Start, details: bool) -> None:
+    kube.add(pod("web-1", "u1"))
+    found = known(start(details=details), "u1")
+    assert (found.phase, list(found.containers)) == (("Running", ["main"]) if details else ("", []))
+
+
+def test_unreadable_details_are_counted(kube: FakeKube, start: Start, counters: Counters) -> None:
+    kube.add(pod("a", "u1", labels={"app": "a"}, spec={"containers": "none"}))
+    assert known(start(details=True), "u1").labels == {"app": "a"}
+    until(lambda: counters.value("outrider_kube_partial_total") == 1)
 
 
 def test_an_unknown_uid_triggers_a_quick_look(kube: FakeKube, start: Start) -> None:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outrider.kube.owners import OwnerReference, controller_of
-from outrider.model.pod import Controller
+from outrider.kube.owners import OwnerReference, controller_of, owner_of
+from outrider.model.pod import Controller, Owner
 
 JOBSET = {"jobset.sigs.k8s.io/jobset-name": "training-sample"}
 HASH = {"pod-template-hash": "56ccbfc78f"}
@@ -55,3 +55,22 @@ def test_a_deployment_gets_its_own_name_back(name: str, hash_: str) -> None:
 @given(name=st.text(min_size=1), minutes=st.integers(20_000_000, 59_999_999))
 def test_a_cron_job_gets_its_own_name_back(name: str, minutes: int) -> None:
     assert controller_of([OwnerReference("Job", f"{name}-{minutes}")], {}) == Controller("CronJob", name)
+
+
+RS, CUSTOM = OwnerReference("ReplicaSet", "web-abc12", True), OwnerReference("Tenant", "acme", False)
+
+
+@pytest.mark.parametrize(
+    ("owners", "expected"),
+    [
+        pytest.param([], None, id="bare pod"),
+        pytest.param([RS], Owner("ReplicaSet", "web-abc12"), id="as it stands"),
+        pytest.param([CUSTOM, RS], Owner("ReplicaSet", "web-abc12"), id="the managing one"),
+        pytest.param([CUSTOM], None, id="an owner that does not manage"),
+        pytest.param([OwnerReference("Tenant", "acme")], None, id="nothing said"),
+        pytest.param([OwnerReference("Tenant", "acme", "true")], None, id="no boolean"),
+        pytest.param([OwnerReference("", "acme", True), OwnerReference("Tenant", "", True)], None, id="no names"),
+    ],
+)
+def test_the_owner_is_the_managing_one(owners: list[OwnerReference], expected: Owner | None) -> None:
+    assert owner_of(owners) == expected

@@ -11,7 +11,7 @@ from outrider.kube.source import NoSource, Sink
 from outrider.model.clock import ManualClock, SystemClock
 from outrider.model.counters import Counters
 from outrider.model.files import read_state, write_state
-from outrider.model.pod import Controller, Pod
+from outrider.model.pod import Container, Controller, Owner, Pod
 from tests.support.wait import until
 
 A = Pod("u1", "a", "default", {"app": "a"}, {"note": "x"}, Controller("Deployment", "a"))
@@ -174,6 +174,38 @@ def test_the_snapshot_brings_back_pods_deleted_while_down(path: Path) -> None:
     assert second.pods.get("u1") == A
     second.pods.stop()
     assert second.told == []
+
+
+def test_a_snapshot_of_a_version_without_details_is_readable(path: Path) -> None:
+    old = {"uid": "u1", "name": "a", "namespace": "default", "labels": {"app": "a"}, "annotations": {"note": "x"}}
+    old["controller"] = {"type": "Deployment", "name": "a"}
+    write_state(path, {"pods": [old], "gone": {}})
+    w = World(path)
+    w.pods.start()
+    assert (w.pods.get("u1"), w.errors("corrupt")) == (A, 0)
+    w.pods.stop()
+
+
+def test_details_come_back_from_the_snapshot(path: Path) -> None:
+    main = Container("app:1", "app@sha256:a", "containerd://c2", "containerd://c1", 2, {"DD_ENV": "prod"})
+    whole = Pod(
+        *("u3", "c", "default"),
+        owner=Owner("StatefulSet", "c"),
+        qos="Burstable",
+        priority_class="high",
+        runtime_class="gvisor",
+        phase="Running",
+        claims=("data-c-0",),
+        containers={"main": main},
+    )
+    first = World(path)
+    first.pods.start()
+    first.pods.replace([whole, B])
+    first.pods.stop()
+    second = World(path)
+    second.pods.start()
+    assert (second.pods.get("u3"), second.pods.get("u2")) == (whole, B)
+    second.pods.stop()
 
 
 def test_the_rest_of_the_linger_survives_a_restart(path: Path) -> None:

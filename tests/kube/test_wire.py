@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outrider.kube.wire import read_change, read_list
-from outrider.model.pod import Controller, Pod
+from outrider.model.pod import Controller, Owner, Pod
 from tests.support.fake_kube import pod
 
 HASH = "kubernetes.io/config.hash"
@@ -30,8 +30,18 @@ def test_a_pod_with_everything() -> None:
         "web-1", "u1", namespace="shop", labels=labels, annotations={"a": "b"}, owners=[("ReplicaSet", "web-abc12")]
     )
     page = read_list(listing(raw, resourceVersion="7", **{"continue": "c"}))
-    assert page.pods == [Pod("u1", "web-1", "shop", labels, {"a": "b"}, Controller("Deployment", "web"))]
-    assert (page.resource_version, page.next, page.bad) == ("7", "c", 0)
+    assert page.pods == [
+        Pod(
+            "u1",
+            "web-1",
+            "shop",
+            labels,
+            {"a": "b"},
+            Controller("Deployment", "web"),
+            Owner("ReplicaSet", "web-abc12"),
+        )
+    ]
+    assert (page.resource_version, page.next, page.bad, page.partial) == ("7", "c", 0, 0)
 
 
 @pytest.mark.parametrize("items", [b"null", b"[]"])

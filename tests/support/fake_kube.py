@@ -1,8 +1,9 @@
 """A kubelet and an API server on a loopback port, with the manners of real ones and bad manners on demand.
 
-It serves the kubelet's `/pods` and the API's `/api/v1/pods` (field selector, pagination, watch with bookmarks and
-`timeoutSeconds`) from one set of pods. Every change gets the next resource version and is sent to the open watches;
-a watch that starts at an older version is first sent what it has missed, or 410 if that is compacted away.
+It serves the kubelet's `/pods` and the API's `/api/v1/pods` (field selector, pagination, metadata alone where that is
+asked for, watch with bookmarks and `timeoutSeconds`) from one set of pods. Every change gets the next resource version
+and is sent to the open watches; a watch that starts at an older version is first sent what it has missed, or 410 if
+that is compacted away.
 
     with FakeKube() as kube:
         kube.add(pod("web-1", uid="u1", labels={"app": "web"}))
@@ -24,6 +25,10 @@ from types import TracebackType
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
+from outrider.kube.pods import Pods
+from outrider.model.pod import Pod
+from tests.support.wait import until
+
 PodJson = dict[str, Any]
 
 
@@ -36,8 +41,10 @@ def pod(
     annotations: dict[str, str] | None = None,
     owners: Sequence[tuple[str, str]] = (),
     node: str = "node-1",
+    spec: dict[str, Any] | None = None,
+    status: dict[str, Any] | None = None,
 ) -> PodJson:
-    """A pod object as the API sends it; `owners` are (kind, name)."""
+    """A pod object as the API sends it; `owners` are (kind, name), `spec` and `status` are laid over the usual ones."""
     meta: dict[str, Any] = {
         "name": name,
         "namespace": namespace,
@@ -53,9 +60,24 @@ def pod(
             {"apiVersion": "v1", "kind": kind, "name": owner, "uid": f"{owner}-uid", "controller": True}
             for kind, owner in owners
         ]
-    spec = {"nodeName": node, "containers": [{"name": "main", "image": "app:1", "env": [{"name": "A", "value": "1"}]}]}
-    status = {"phase": "Running", "podIP": "10.0.0.9", "conditions": [{"type": "Ready", "status": "True"}]}
-    return {"metadata": meta, "spec": spec, "status": status}
+    main = {"name": "main", "image": "app:1", "env": [{"name": "A", "value": "1"}]}
+    return {
+        "metadata": meta,
+        "spec": {"nodeName": node, "containers": [main], **(spec or {})},
+        "status": {
+            "phase": "Running",
+            "podIP": "10.0.0.9",
+            "conditions": [{"type": "Ready", "status": "True"}],
+            **(status or {}),
+        },
+    }
+
+
+def known(pods: Pods, uid: str, timeout: float = 5.0) -> Pod:
+    """What the pod cache has learned of `uid`, waiting for it."""
+    found = until(lambda: pods.get(uid), timeout=timeout)
+    assert found is not None
+    return found
 
 
 @dataclass
@@ -195,7 +217,7 @@ class FakeKube:
             return 410, {}
         return 200, {}
 
-    def page_of(self, query: dict[str, str], paged: bool) -> bytes:
+    def page_of(self, query: dict[str, str], paged: bool, accept: str = "") -> bytes:
         """A PodList as JSON: everything (kubelet), or one page of the selected node's pods (API)."""
         if self.raw_list is not None:
             return self.raw_list
@@ -209,14 +231,20 @@ class FakeKube:
                 if end < len(items):
                     meta["continue"] = str(end)
                 items = items[start:end]
+        items = [_shown(item, accept) for item in items]
         return json.dumps({"kind": "PodList", "apiVersion": "v1", "metadata": meta, "items": items or None}).encode()
+
+
+def _shown(what: PodJson, accept: str) -> PodJson:
+    """The object as the API server sends it to a client that accepts this."""
+    return {"metadata": what["metadata"]} if "as=PartialObjectMetadata" in accept else what
 
 
 class Events:
     """The lines of one watch."""
 
-    def __init__(self, kube: FakeKube, query: dict[str, str]) -> None:
-        self._kube = kube
+    def __init__(self, kube: FakeKube, query: dict[str, str], accept: str) -> None:
+        self._kube, self._accept = kube, accept
         self._version = int(query.get("resourceVersion") or "0")
         self._node = query.get("fieldSelector", "").removeprefix("spec.nodeName=")
         self._bookmarks = query.get("allowWatchBookmarks") == "true"
@@ -252,7 +280,7 @@ class Events:
         self._extra = len(kube._extra)
         for version, kind, what in kube._log:
             if version > self._version and what["spec"]["nodeName"] == (self._node or what["spec"]["nodeName"]):
-                lines.append(json.dumps({"type": kind, "object": what}).encode())
+                lines.append(json.dumps({"type": kind, "object": _shown(what, self._accept)}).encode())
         self._version = max(self._version, kube._version)
         return lines
 
@@ -279,7 +307,7 @@ class _Handler(BaseHTTPRequestHandler):
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         request = Request(parts.path, query, token, self.headers.get("Accept", ""), time.monotonic())
         with kube.changed:
-            events = Events(kube, query) if request.watch else None
+            events = Events(kube, query, request.accept) if request.watch else None
             kube.requests.append(request)
         status, headers = kube.answer(request)
         if status != 200:
@@ -287,7 +315,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif events is not None:
             self._watch(events)
         else:
-            self._body(200, kube.page_of(query, paged=parts.path != "/pods"))
+            self._body(200, kube.page_of(query, parts.path != "/pods", request.accept))
 
     def _watch(self, events: Events) -> None:
         self.send_response(200)
