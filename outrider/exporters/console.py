@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 from outrider.exporters.answer import Answer, Verdict
+from outrider.exporters.destination import UNLIMITED
 from outrider.exporters.stackdriver.context import StreamContext
 from outrider.exporters.stackdriver.encode import Encoder, Record
 from outrider.model.clock import Clock
@@ -19,6 +20,7 @@ class ConsoleLogs:
     """A `LogDestination` whose requests are writes to `out`."""
 
     max_request = 1 << 20
+    max_entries = UNLIMITED
 
     def __init__(
         self, name: str, cluster: Cluster, clock: Clock, counters: Counters, out: BinaryIO | None = None
@@ -36,6 +38,9 @@ class ConsoleLogs:
     ) -> list[bytes]:
         return self._encoder.encode(records, context, generation)
 
+    def multi_line(self, context: StreamContext) -> str | None:  # noqa: ARG002 - what is joined is `logs.join`'s
+        return None
+
     def send(self, entries: list[bytes]) -> Answer:
         try:
             with self._lock:
@@ -45,11 +50,18 @@ class ConsoleLogs:
             return Answer(Verdict.HOLD, f"standard output: {e}")
         return Answer(Verdict.ACCEPTED)
 
+    def probe(self) -> Answer:
+        """There is nothing that could be asked without being printed."""
+        return Answer(Verdict.ACCEPTED)
+
     def plainer(self, entry: bytes) -> bytes | None:  # noqa: ARG002 - nothing is ever refused here
         return None
 
     def refresh(self) -> None:
         """There is nobody to ask."""
+
+    def changed(self) -> bool:
+        return False
 
     def close(self) -> None:
         """Standard output belongs to the process."""

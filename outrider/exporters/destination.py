@@ -7,6 +7,9 @@ from outrider.exporters.answer import Answer
 from outrider.model.pod import Pod
 from outrider.model.stream import Stream
 
+UNLIMITED = 1 << 30
+"""`max_entries` of a destination that counts bytes alone."""
+
 
 class LogDestination(Protocol):
     """Encodes records and sends what it encoded. `encode` is called by one thread, `send` by several."""
@@ -14,6 +17,11 @@ class LogDestination(Protocol):
     @property
     def max_request(self) -> int:
         """Bytes of entries that one request may carry."""
+        ...
+
+    @property
+    def max_entries(self) -> int:
+        """Entries that one request may carry."""
         ...
 
     def context(self, stream: Stream, pod: Pod | None) -> Any:
@@ -31,8 +39,19 @@ class LogDestination(Protocol):
         """
         ...
 
+    def multi_line(self, context: Any) -> str | None:
+        """The pattern (RE2, to be searched for in a line) that begins a record of this stream, if the exporter's rules
+        or the pod's annotations name one; lines that do not match belong to the record before, joined by a backslash
+        and an `n`.
+        """
+        ...
+
     def send(self, entries: list[bytes]) -> Answer:
         """One attempt. Never raises for what the network or the server does."""
+        ...
+
+    def probe(self) -> Answer:
+        """Is the destination itself sound? One attempt that stores nothing, or next to nothing; never raises."""
         ...
 
     def plainer(self, entry: bytes) -> bytes | None:
@@ -41,6 +60,10 @@ class LogDestination(Protocol):
 
     def refresh(self) -> None:
         """The credentials were refused: get new ones for the next attempt."""
+        ...
+
+    def changed(self) -> bool:
+        """Are the credentials others than those of the last attempt? What was refused is worth another try then."""
         ...
 
     def close(self) -> None:

@@ -7,12 +7,8 @@ from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
 
 
-class NotBuiltError(Exception):
-    """The configuration asks for something that this version does not have; the text names the key."""
-
-
 def key_file(exporter: Stackdriver | Datadog | Console) -> str | None:
-    """The path of the exporter's credentials, if it has its own."""
+    """The path of the exporter's Google credentials, if it has its own."""
     if isinstance(exporter, Stackdriver) and not isinstance(exporter.credentials, str):
         return exporter.credentials.file
     return None
@@ -21,15 +17,32 @@ def key_file(exporter: Stackdriver | Datadog | Console) -> str | None:
 def log_destination(
     name: str, exporter: Stackdriver | Datadog | Console, cluster: Cluster, clock: Clock, counters: Counters
 ) -> LogDestination:
-    """The destination of logs that `exporters.<name>` describes. Raises NotBuiltError."""
+    """The destination of logs that `exporters.<name>` describes."""
     if isinstance(exporter, Console):
         from outrider.exporters.console import ConsoleLogs
 
         return ConsoleLogs(name, cluster, clock, counters)
     if isinstance(exporter, Datadog):
-        raise NotBuiltError(
-            f"exporters.{name}: this version delivers logs to kind stackdriver and console; take {name} out of `routes`"
+        from outrider.exporters.datadog.exporter import DatadogLogs
+
+        return DatadogLogs(
+            name,
+            cluster,
+            exporter.logs_endpoint,
+            exporter.api_key,
+            clock,
+            counters,
+            tags=exporter.tags,
+            rules=exporter.processing_rules,
+            connections=exporter.batch.in_flight,
+            compress=exporter.compress,
         )
+    return _stackdriver(name, exporter, cluster, clock, counters)
+
+
+def _stackdriver(
+    name: str, exporter: Stackdriver, cluster: Cluster, clock: Clock, counters: Counters
+) -> LogDestination:
     from outrider.exporters.stackdriver.auth import token_source
     from outrider.exporters.stackdriver.exporter import StackdriverLogs
 

@@ -34,3 +34,9 @@ def test_a_closed_pipe_is_an_answer_and_no_exception() -> None:
         answer = console(full).send([b"{}"])
         assert answer.verdict is Verdict.HOLD
         full.raw.close()
+
+
+def test_a_probe_prints_nothing() -> None:
+    out = io.BytesIO()
+    assert console(out).probe().verdict is Verdict.ACCEPTED
+    assert out.getvalue() == b""

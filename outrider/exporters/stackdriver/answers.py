@@ -1,11 +1,4 @@
-"""Every answer of `entries.write`, and what it means for the entries.
-
-    200                              ACCEPTED any status with per-entry errors PARTIAL   (partialSuccess: the others
-    are stored; logging.proto, WriteLogEntriesPartialErrors) 400 without them, 413            SPLIT     (over 10 MB,
-    or one entry that makes the request unreadable: the halves will tell) 401                              REFRESH
-    403, 404, other 4xx, 3xx, 501    HOLD      (permission, project, API not enabled: a person has to act; nothing is
-    skipped) 408, 429, 499, 5xx, no answer    RETRY     (Google's own clients give up on 429; it is the answer to a
-    full quota)
+"""Every answer of `entries.write`, and what it means for the entries: `ROWS`, from top to bottom.
 
 An error of one entry is final if it is the entry's fault (google.rpc.Code INVALID_ARGUMENT, PERMISSION_DENIED,
 NOT_FOUND, …) and passing if it is the server's (DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL,
@@ -13,43 +6,53 @@ UNAVAILABLE, …).
 """
 
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import orjson
 
-from outrider.exporters.answer import Answer, Verdict
+from outrider.exporters.answer import Answer, Row, Verdict, retry_after, verdict_of
+
+ROWS = (
+    Row("200", Verdict.ACCEPTED, "all are stored"),
+    Row(
+        "errors of single entries",
+        Verdict.PARTIAL,
+        "under any other status: partialSuccess, the others are stored (logging.proto, WriteLogEntriesPartialErrors)",
+    ),
+    Row(
+        "400, 413",
+        Verdict.SPLIT,
+        "over 10 MB, or one entry that makes the request unreadable: the halves will tell",
+    ),
+    Row("401", Verdict.REFRESH, "the token is not, or no longer, good"),
+    Row("501", Verdict.HOLD, "whoever answers is not the Logging API"),
+    Row(
+        "408, 429, 499, 5xx, no answer, no token for now",
+        Verdict.RETRY,
+        "it passes (Google's own clients give up on 429; it is the answer to a full quota); Retry-After is honoured",
+    ),
+    Row(
+        "403, 404, 4xx, 3xx, no credentials, other",
+        Verdict.HOLD,
+        "permission, project, API not enabled: a person has to act; nothing is skipped",
+    ),
+)
 
 _PARTIAL_ERRORS = "WriteLogEntriesPartialErrors"
 _PASSING_CODES = frozenset({1, 2, 4, 8, 10, 13, 14})
-_RETRIED = frozenset({408, 429, 499, 500, 502, 503, 504})
-_BY_STATUS = {400: Verdict.SPLIT, 413: Verdict.SPLIT, 401: Verdict.REFRESH}
 
 
 def read(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Answer:
     """The answer that an HTTP response is; `now` is seconds since the epoch (for a Retry-After that is a date)."""
-    if status == 200:
+    if verdict_of(ROWS, status) is Verdict.ACCEPTED:
         return Answer(Verdict.ACCEPTED)
     error = _error(body)
     words = f"HTTP {status}: {error.get('message') or body[:300].decode('utf-8', 'replace')}"
     entry_errors = _entry_errors(error)
     if entry_errors:
         return _partial(entry_errors, words)
-    if status in _RETRIED or (status >= 500 and status != 501):
-        return Answer(Verdict.RETRY, words, retry_after(headers.get("Retry-After"), now))
-    return Answer(_BY_STATUS.get(status, Verdict.HOLD), words)
-
-
-def retry_after(value: str | None, now: float) -> float | None:
-    """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3: seconds or a date); None if it does not say."""
-    if value is None:
-        return None
-    if value.strip().isdigit():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except ValueError:
-        return None
+    verdict = verdict_of(ROWS, status)
+    return Answer(verdict, words, retry_after(headers, now) if verdict is Verdict.RETRY else None)
 
 
 def _error(body: bytes) -> dict[str, Any]:

@@ -16,7 +16,9 @@ https://cloud.google.com/docs/authentication/application-default-credentials):
 Files are handed to google-auth, which knows how to sign and exchange. It gets a transport of ours, so that every
 exchange is bounded in time. Its search for defaults (`google.auth.default`) is not used: it runs `gcloud` and asks
 Cloud Resource Manager for a project nobody asked about; nor is its metadata client, which imports requests (28 MB)
-for what is one GET. The file is looked at before every answer: a replaced one is used from the next request on.
+for what is one GET. The file is looked at before every answer: a replaced one is used from the next request on. The
+token of another issuer that Workload Identity Federation exchanges is read again at every exchange; `changed` tells
+whether it, or the file, is another one than at the last attempt, so that whoever waits need not wait any longer.
 """
 
 import datetime
@@ -67,6 +69,12 @@ class TokenSource(Protocol):
         """The API has refused the headers (401): do not give them out again."""
         ...
 
+    def changed(self) -> bool:
+        """Are the files that the credentials come from others than at the last attempt? A request that was refused is
+        worth another try then. Costs a `stat` or two.
+        """
+        ...
+
 
 class NoToken:
     """`credentials: none`, for the intake: no headers."""
@@ -76,6 +84,9 @@ class NoToken:
 
     def invalidate(self) -> None:
         pass
+
+    def changed(self) -> bool:
+        return False
 
 
 def token_source(
@@ -95,11 +106,22 @@ def token_source(
     return GoogleToken(path, env, clock or SystemClock(), deadline)
 
 
+def examine_key(path: str | os.PathLike[str]) -> None:
+    """Raises AuthError if the file at `path` holds no usable credentials. Asks nobody."""
+    _load(Path(path))
+
+
+_Identity = tuple[str, int, int, int]
+"""Path, modification time, inode and size: kubelet swaps a symbolic link, editors rename, others write in place."""
+_Files = tuple[_Identity | None, _Identity | None]
+"""The credentials file, and the file with another issuer's token that it names."""
+
+
 class _Token(NamedTuple):
     headers: dict[str, str]
     renew: float  # monotonic time from which it is renewed ahead
     end: float  # monotonic time at which it expires
-    file: tuple[int, int, int] | None  # identity of the file it came from
+    files: _Files  # that it came from
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +141,16 @@ class GoogleToken:
         self._lock = threading.Lock()
         self._token: _Token | None = None
         self._not_before = 0.0  # monotonic time until which a renewal ahead is not tried again
+        self._tried: _Files | None = None  # what the last attempt came from
+        self._subject: Path | None = None  # another issuer's token, if the file names one
         self._http: urllib3.PoolManager | None = None
 
     def headers(self) -> dict[str, str]:
         token, now = self._token, self._clock.monotonic()
-        path = self._file()
+        path = _file(self._path, self._env)
         if token is not None and now < token.end:
-            if (now < token.renew and token.file == _identity(path)) or now < self._not_before:
+            files = self._files(path)
+            if (now < token.renew and files == token.files) or (now < self._not_before and files == self._tried):
                 return dict(token.headers)
             # Another thread that is at it already is not waited for: this token is good.
             if not self._lock.acquire(blocking=False):
@@ -143,6 +168,12 @@ class GoogleToken:
     def invalidate(self) -> None:
         self._token = None
 
+    def changed(self) -> bool:
+        return self._tried is not None and self._tried != self._files(_file(self._path, self._env))
+
+    def _files(self, path: Path | None) -> _Files:
+        return _identity(path), _identity(self._subject)
+
     def _renew(self, path: Path | None, old: _Token | None) -> _Token:
         now = self._clock.monotonic()
         try:
@@ -158,22 +189,14 @@ class GoogleToken:
     def _fetch(self, path: Path | None) -> _Token:
         transport = _Transport(self._pool(), self._clock, self._deadline)
         now = self._clock.monotonic()
-        identity = _identity(path)
+        self._tried = tried = self._files(path)
         if path is None:
             headers, lifetime = _from_metadata(transport, self._env)
         else:
-            headers, lifetime = _from_file(transport, path)
-        return _Token(headers, now + max(lifetime - AHEAD, lifetime / 2), now + lifetime, identity)
-
-    def _file(self) -> Path | None:
-        """The file that the credentials are in now; None: there is none, the metadata server is asked."""
-        if self._path is not None:
-            return self._path
-        if named := self._env.get("GOOGLE_APPLICATION_CREDENTIALS"):
-            return Path(named)
-        folder = self._env.get("CLOUDSDK_CONFIG") or os.path.join(self._env.get("HOME", "/"), ".config", "gcloud")
-        well_known = Path(folder, "application_default_credentials.json")
-        return well_known if well_known.exists() else None
+            credentials, self._subject = _load(path)
+            self._tried = tried = tried[0], _identity(self._subject)
+            headers, lifetime = _exchange(transport, path, credentials)
+        return _Token(headers, now + max(lifetime - AHEAD, lifetime / 2), now + lifetime, tried)
 
     def _pool(self) -> urllib3.PoolManager:
         if self._http is None:
@@ -245,11 +268,10 @@ def _from_metadata(transport: _Transport, env: Mapping[str, str]) -> tuple[dict[
     return {"Authorization": f"Bearer {token.access_token}"}, token.expires_in
 
 
-def _from_file(transport: _Transport, path: Path) -> tuple[dict[str, str], float]:
-    """(headers, lifetime in seconds) by what the credentials file says."""
+def _exchange(transport: _Transport, path: Path, credentials: Any) -> tuple[dict[str, str], float]:
+    """(headers, lifetime in seconds) for the google-auth credentials that file `path` holds."""
     from google.auth import exceptions
 
-    credentials = _load(path)
     try:
         credentials.refresh(transport)
         lifetime = _lifetime(credentials.expiry)
@@ -268,8 +290,21 @@ def _from_file(transport: _Transport, path: Path) -> tuple[dict[str, str], float
     return headers, lifetime
 
 
-def _load(path: Path) -> Any:
-    """The google-auth credentials of a file. Raises AuthError naming the file."""
+def _file(path: Path | None, env: Mapping[str, str]) -> Path | None:
+    """The file that the credentials are in now; None: there is none, the metadata server is asked."""
+    if path is not None:
+        return path
+    if named := env.get("GOOGLE_APPLICATION_CREDENTIALS"):
+        return Path(named)
+    folder = env.get("CLOUDSDK_CONFIG") or os.path.join(env.get("HOME", "/"), ".config", "gcloud")
+    well_known = Path(folder, "application_default_credentials.json")
+    return well_known if well_known.exists() else None
+
+
+def _load(path: Path) -> tuple[Any, Path | None]:
+    """The google-auth credentials of a file, and the file that they read another issuer's token from, if they do.
+    Raises AuthError naming the file.
+    """
     try:
         info = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except OSError as e:
@@ -281,11 +316,17 @@ def _load(path: Path) -> Any:
     if make is None:
         raise AuthError(f"the credentials file {path} is of type {kind!r}; known are {', '.join(_KINDS)}", False)
     try:
-        return make(info)
+        return make(info), _subject(info)
     except KeyError as e:
         raise AuthError(f"the credentials file {path} is not a usable {kind} file: it lacks {e}", False) from e
     except Exception as e:  # ValueError, TypeError, ...: whatever google-auth finds wrong with the content
         raise AuthError(f"the credentials file {path} is not a usable {kind} file: {e}", False) from e
+
+
+def _subject(info: dict[str, Any]) -> Path | None:
+    source = info.get("credential_source")
+    named = source.get("file") if isinstance(source, dict) else None
+    return Path(named) if isinstance(named, str) else None
 
 
 def _service_account(info: dict[str, Any]) -> Any:
@@ -339,14 +380,14 @@ def _checked(token: object) -> str:
     return token
 
 
-def _identity(path: Path | None) -> tuple[int, int, int] | None:
+def _identity(path: Path | None) -> _Identity | None:
     if path is None:
         return None
     try:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
+    return str(path), found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _excerpt(data: bytes) -> str:

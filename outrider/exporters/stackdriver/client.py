@@ -1,29 +1,20 @@
 """Entries on their way to `POST /v2/entries:write`.
 
-One pool of connections for all sender threads; bodies are compressed by ISA-L, which does not hold the interpreter's
-lock. Every wait has an end: ten seconds to connect, a minute for the answer (the deadline of Google's own clients).
-What comes back, or does not, is read by `answers.py`.
+How they travel is `http.py`'s; what comes back, or does not, is read by `answers.py`.
 """
 
-import logging
-import ssl
-
-import urllib3
-from isal import isal_zlib
-
 from outrider import __version__
-from outrider.exporters.answer import Answer, Verdict
+from outrider.exporters.answer import Answer, verdict_of
+from outrider.exporters.http import NoAnswerError, Poster, document
 from outrider.exporters.stackdriver import answers
 from outrider.exporters.stackdriver.auth import AuthError, TokenSource
 from outrider.model.clock import Clock
 
-log = logging.getLogger(__name__)
-
 MAX_REQUEST = 9_500_000
 """Bytes of entries in one request. The API takes 10 MB (10485760 bytes) uncompressed."""
-CONNECT_TIMEOUT, ANSWER_TIMEOUT = 10.0, 60.0
 
 _OPEN, _CLOSE = b'{"partialSuccess":true,"entries":[', b"]}"
+_OPEN_DRY = b'{"dryRun":true,"entries":['
 
 
 class Client:
@@ -38,44 +29,39 @@ class Client:
         compress: bool = True,
         ca: str | None = None,
     ) -> None:
-        self._url = endpoint.rstrip("/") + "/v2/entries:write"
+        self._poster = Poster(endpoint.rstrip("/") + "/v2/entries:write", connections, ca)
         self._tokens = tokens
         self._clock = clock
-        self._compress = compress
+        self._coding = "gzip" if compress else "none"
         self._headers = {"Content-Type": "application/json", "User-Agent": f"outrider/{__version__}"}
         if compress:
             self._headers["Content-Encoding"] = "gzip"
-        context = ssl.create_default_context(cafile=ca) if endpoint.startswith("https:") else None
-        self._pool = urllib3.PoolManager(
-            maxsize=connections,
-            block=False,
-            retries=False,
-            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=ANSWER_TIMEOUT),
-            ssl_context=context,
-        )
 
     def send(self, entries: list[bytes]) -> Answer:
         """Write `entries`, once. Never raises for what the network or the server does."""
-        body = b"%b%b%b" % (_OPEN, b",".join(entries), _CLOSE)
-        if self._compress:
-            body = isal_zlib.compress(body, 1, 31)
+        return self._post(_OPEN, entries)
+
+    def rehearse(self, entry: bytes) -> Answer:
+        """Have the server judge `entry` as if it were written, and store nothing (`dryRun`)."""
+        return self._post(_OPEN_DRY, [entry])
+
+    def _post(self, opening: bytes, entries: list[bytes]) -> Answer:
         try:
             headers = {**self._headers, **self._tokens.headers()}
         except AuthError as e:
-            return Answer(Verdict.RETRY if e.retryable else Verdict.HOLD, str(e))
+            return Answer(verdict_of(answers.ROWS, "no token for now" if e.retryable else "no credentials"), str(e))
         try:
-            response = self._pool.request("POST", self._url, body=body, headers=headers, redirect=False)
-        except (urllib3.exceptions.HTTPError, OSError) as e:
-            return Answer(Verdict.RETRY, f"no answer from {self._url}: {_reason(e)}")
+            response = self._poster.post(document(opening, entries, _CLOSE, self._coding), headers)
+        except NoAnswerError as e:
+            return Answer(verdict_of(answers.ROWS, "no answer"), str(e))
         return answers.read(response.status, response.headers, response.data, self._clock.now())
 
     def refresh(self) -> None:
         """The credentials were refused: the next request asks for new ones."""
         self._tokens.invalidate()
 
+    def changed(self) -> bool:
+        return self._tokens.changed()
+
     def close(self) -> None:
-        self._pool.clear()
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:300]
+        self._poster.close()

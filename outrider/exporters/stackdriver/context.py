@@ -6,14 +6,13 @@ closes every entry of a stream's stdout; it is made when the stream is taken up,
 change, and spliced in as bytes. What GKE writes there is listed in docs/log-format.md with its sources.
 """
 
-import base64
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 
+from outrider.exporters.identity import stream_id
 from outrider.model.cluster import Cluster
 from outrider.model.pod import Pod
 from outrider.model.stream import Stream
@@ -45,7 +44,7 @@ class StreamContext:
         shed: Callable[[], None] = lambda: None,
     ) -> None:
         self._shed = shed
-        self.id_head = _stream_id(stream)
+        self.id_head = stream_id(stream)
         self._resource = _kept(
             {
                 "type": "k8s_container",
@@ -100,11 +99,3 @@ def _labels(pod: Pod | None, cluster: Cluster) -> dict[str, str]:
             labels["logging.gke.io/top_level_controller_type"] = pod.controller.type
         labels |= {"k8s-pod/" + key.replace(".", "_"): value for key, value in sorted(pod.labels.items())}
     return labels
-
-
-def _stream_id(stream: Stream) -> bytes:
-    """65 bits of pod uid, container and restart: 13 characters that sort anywhere, but alike for all lines of the
-    stream.
-    """
-    digest = hashlib.blake2b(f"{stream.uid}/{stream.container}/{stream.restart}".encode(), digest_size=10).digest()
-    return base64.b32hexencode(digest)[:13].lower()

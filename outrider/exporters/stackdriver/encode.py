@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterable
 
 import orjson
 
+from outrider.exporters.identity import OFFSET_MASK, TURN_BITS
+from outrider.exporters.pieces import pieces
 from outrider.exporters.stackdriver.context import StreamContext
 from outrider.exporters.stackdriver.fields import NAMES, NOTHING_SPECIAL, Special, extract
-from outrider.exporters.stackdriver.limits import MAX_ENTRY, SHORTENED, SURE, fits, pieces, shorten
+from outrider.exporters.stackdriver.limits import MAX_ENTRY, SHORTENED, SURE, fits, shorten
 from outrider.exporters.stackdriver.severity import BY_LETTER
 from outrider.exporters.stackdriver.times import Timestamps
 from outrider.model.clock import Clock
@@ -33,8 +35,6 @@ allows.
 MAX_SPECIAL = 32 * 1024
 """Bytes of special fields beyond which a line is sent as text: they cannot be cut, and leave too little room."""
 
-_TURN = 48
-_OFFSET_MASK = (1 << _TURN) - 1
 _SPLIT_ROOM = 200  # what `split` and the longer insertId of a piece take at most
 _KLOG = re.compile(rb"([IWEFD])\d{4} \d\d:\d\d:\d\d\.\d+\s+(\d+)\s+([^ \]]+):(\d+)\]\s(.*)", re.DOTALL)
 _UNUSUAL_FIRST = frozenset(bytes([c]) for c in b"IWEFD \t\r\n")
@@ -94,14 +94,14 @@ class Encoder:
         turn, head, begun = -1, b"", b""
         tails = context.tails
         for at, timestamp, std, content in records:
-            if at >> _TURN != turn:
-                turn = at >> _TURN
+            if at >> TURN_BITS != turn:
+                turn = at >> TURN_BITS
                 key, begun = generation(turn)
                 head = context.prefix(key)
             time = good(timestamp) or self._other_time(begun)
             first = content[:1]
             if first == b"{" and std:
-                insert_id = b'"%b%010x"' % (head, at & _OFFSET_MASK)
+                insert_id = b'"%b%010x"' % (head, at & OFFSET_MASK)
                 made = self._json(insert_id, time, std, content, context)
                 if isinstance(made, bytes):
                     append(made)
@@ -111,19 +111,19 @@ class Encoder:
                     entries += self._unusual(insert_id, time, std, content, context)
                 continue
             if first in _UNUSUAL_FIRST or not content.isascii():
-                insert_id = b'"%b%010x"' % (head, at & _OFFSET_MASK)
+                insert_id = b'"%b%010x"' % (head, at & OFFSET_MASK)
                 entries += self._unusual(insert_id, time, std, content, context)
                 continue
             entry = b'{"insertId":"%b%010x","timestamp":"%b","severity":"%b","textPayload":%b%b' % (
                 head,
-                at & _OFFSET_MASK,
+                at & OFFSET_MASK,
                 time,
                 DEFAULTS[std],
                 _dumps(content.decode()),
                 tails[std],
             )
             if len(entry) > MAX_ENTRY or not time:
-                insert_id = b'"%b%010x"' % (head, at & _OFFSET_MASK)
+                insert_id = b'"%b%010x"' % (head, at & OFFSET_MASK)
                 entries += self._text(insert_id, time, std, content.decode(), context)
             else:
                 append(entry)

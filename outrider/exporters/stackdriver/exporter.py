@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterable
 import orjson
 
 from outrider.exporters.answer import Answer
+from outrider.exporters.destination import UNLIMITED
+from outrider.exporters.pieces import pieces
 from outrider.exporters.stackdriver.auth import TokenSource
 from outrider.exporters.stackdriver.client import MAX_REQUEST, Client
 from outrider.exporters.stackdriver.context import StreamContext
 from outrider.exporters.stackdriver.encode import Encoder, Record
-from outrider.exporters.stackdriver.limits import MAX_ENTRY, pieces
+from outrider.exporters.stackdriver.limits import MAX_ENTRY
 from outrider.model.clock import Clock
 from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
@@ -21,6 +23,7 @@ class StackdriverLogs:
     """A `LogDestination` that writes to the logs of `project`; resources are named after `cluster`."""
 
     max_request = MAX_REQUEST
+    max_entries = UNLIMITED
 
     def __init__(
         self,
@@ -49,8 +52,17 @@ class StackdriverLogs:
     ) -> list[bytes]:
         return self._encoder.encode(records, context, generation)
 
+    def multi_line(self, context: StreamContext) -> str | None:  # noqa: ARG002 - what is joined is `logs.join`'s
+        return None
+
     def send(self, entries: list[bytes]) -> Answer:
         return self._client.send(entries)
+
+    def probe(self) -> Answer:
+        """A dry run of an entry that nothing can be wrong with, under the resource and the log of all others."""
+        nowhere = self.context(Stream("outrider", "probe", "", "probe", 0), None)
+        entry = b'{"insertId":"probe","severity":"DEBUG","textPayload":"probe"%b' % nowhere.tails[b"stdout"]
+        return self._client.rehearse(entry)
 
     def plainer(self, entry: bytes) -> bytes | None:
         """JSON that the API does not take, for whatever reason, as the text that it is."""
@@ -66,6 +78,9 @@ class StackdriverLogs:
 
     def refresh(self) -> None:
         self._client.refresh()
+
+    def changed(self) -> bool:
+        return self._client.changed()
 
     def close(self) -> None:
         self._client.close()

@@ -3,8 +3,8 @@
 import orjson
 import pytest
 
-from outrider.exporters.answer import Verdict
-from outrider.exporters.stackdriver.answers import read, retry_after
+from outrider.exporters.answer import Verdict, retry_after, verdict_of
+from outrider.exporters.stackdriver.answers import ROWS, read
 
 NOW = 1_780_000_000.0
 
@@ -48,6 +48,13 @@ def test_the_status_decides(status: int, verdict: Verdict, body: bytes) -> None:
         assert "the words" in answer.words
 
 
+def test_every_row_has_a_meaning_and_every_verdict_a_row() -> None:
+    assert all(row.answers and row.meaning for row in ROWS)
+    assert {row.verdict for row in ROWS} == set(Verdict)
+    assert verdict_of(ROWS, "no answer") is verdict_of(ROWS, "no token for now") is Verdict.RETRY
+    assert verdict_of(ROWS, "no credentials") is Verdict.HOLD
+
+
 @pytest.mark.parametrize("status", [400, 403, 500])
 def test_errors_of_single_entries_are_told_apart(status: int) -> None:
     body = error(
@@ -79,7 +86,7 @@ def test_errors_of_single_entries_are_told_apart(status: int) -> None:
     ],
 )
 def test_retry_after(value: str | None, seconds: float | None) -> None:
-    assert retry_after(value, NOW) == seconds
+    assert retry_after({} if value is None else {"Retry-After": value}, NOW) == seconds
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
-from outrider.exporters.stackdriver.auth import AuthError, TokenSource, token_source
+from outrider.exporters.stackdriver.auth import AuthError, TokenSource, examine_key, token_source
 from outrider.model.clock import ManualClock
 from tests.support.raw_server import answer, raw_server, silent, trickle
 from tests.support.token_endpoint import Endpoint, federation_file, key_file, rsa_key, token_endpoint
@@ -56,6 +56,7 @@ def test_none_has_no_headers() -> None:
     source = token_source("none", {})
     source.invalidate()
     assert source.headers() == {}
+    assert not source.changed()
 
 
 @pytest.mark.parametrize("through", ["adc", "path"])
@@ -273,6 +274,103 @@ def test_a_key_file_replaced_by_junk_leaves_the_old_token(endpoint: Endpoint, tm
     assert str(path) in str(refused(source))
     key_file(path, endpoint.url + "/token")
     assert source.headers() == bearer("token-2")
+
+
+def test_a_key_file_replaced_by_junk_and_then_by_a_good_one_is_used_at_once(endpoint: Endpoint, tmp_path: Path) -> None:
+    path = key_file(tmp_path / "key.json", endpoint.url + "/token")
+    source = token_source(path, {}, ManualClock())
+    source.headers()
+    path.write_text("{")
+    assert source.headers() == bearer("token-1")
+    os.replace(key_file(tmp_path / "new.json", endpoint.url + "/token", private_key_id="k2"), path)
+    assert source.headers() == bearer("token-2")
+
+
+def test_a_key_in_a_mounted_secret_is_followed_through_the_swapped_link(endpoint: Endpoint, tmp_path: Path) -> None:
+    """kubelet's AtomicWriter: key.json -> ..data/key.json, ..data -> a directory of its own for every version."""
+    for version in ("k1", "k2"):
+        (tmp_path / version).mkdir()
+        key_file(tmp_path / version / "key.json", endpoint.url + "/token", private_key_id=version)
+    (tmp_path / "..data").symlink_to("k1")
+    (tmp_path / "key.json").symlink_to("..data/key.json")
+    source = token_source(tmp_path / "key.json", {}, ManualClock())
+    source.headers()
+    (tmp_path / "..data_tmp").symlink_to("k2")
+    os.replace(tmp_path / "..data_tmp", tmp_path / "..data")
+    assert source.changed()
+    assert source.headers() == bearer("token-2")
+    assert part(endpoint.asked[1].form["assertion"].split(".")[0])["kid"] == "k2"
+    assert not source.changed()
+
+
+def test_after_a_401_the_key_of_now_signs(endpoint: Endpoint, tmp_path: Path) -> None:
+    path = key_file(tmp_path / "key.json", endpoint.url + "/token")
+    source = token_source(path, {}, ManualClock())
+    source.headers()
+    endpoint.replies = [(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})]
+    source.invalidate()  # the key is revoked, ...
+    assert not refused(source).retryable
+    assert not source.changed()  # ... so nothing is won by asking again
+    key_file(path, endpoint.url + "/token", private_key_id="k2")
+    assert source.changed()
+    assert source.headers() == bearer("token-3")
+    assert part(endpoint.asked[2].form["assertion"].split(".")[0])["kid"] == "k2"
+
+
+def test_a_key_file_that_comes_late_is_a_change(endpoint: Endpoint, tmp_path: Path) -> None:
+    path = tmp_path / "key.json"
+    source = token_source(path, {}, ManualClock())
+    assert not source.changed()  # nobody has asked for a token yet
+    assert "cannot be read" in str(refused(source))
+    assert not source.changed()
+    key_file(path, endpoint.url + "/token")
+    assert source.changed()
+    assert source.headers() == bearer("token-1")
+
+
+def test_a_rotated_subject_token_is_exchanged_at_once(endpoint: Endpoint, tmp_path: Path) -> None:
+    source = token_source("adc", adc(federation_file(tmp_path, endpoint.url)), ManualClock())
+    assert source.headers() == bearer("token-1")
+    assert not source.changed()
+    (tmp_path / "subject").write_text("subject-number-2")
+    assert source.changed()
+    assert source.headers() == bearer("token-2")
+    assert endpoint.asked[1].form["subject_token"] == "subject-number-2"
+    assert not source.changed()
+    (tmp_path / "subject").unlink()  # between two versions of it the old access token does
+    assert source.headers() == bearer("token-2")
+    assert not source.changed()  # the attempt has failed, and waits for the next one
+    (tmp_path / "subject").write_text("subject-3")
+    assert source.changed()
+
+
+def test_an_expired_subject_token_is_tried_again_when_it_is_rotated(endpoint: Endpoint, tmp_path: Path) -> None:
+    source = token_source("adc", adc(federation_file(tmp_path, endpoint.url)), ManualClock())
+    endpoint.replies = [(400, {"error": "invalid_grant", "error_description": "The token has expired."})]
+    assert not refused(source).retryable
+    assert not source.changed()
+    (tmp_path / "subject").write_text("subject-number-2")
+    assert source.changed()
+    assert source.headers() == bearer("token-2")
+
+
+def test_default_credentials_that_appear_are_used(endpoint: Endpoint, tmp_path: Path) -> None:
+    source = token_source("adc", {"GCE_METADATA_HOST": endpoint.host, "HOME": str(tmp_path)}, ManualClock())
+    source.headers()
+    folder = tmp_path / ".config" / "gcloud"
+    folder.mkdir(parents=True)
+    key_file(folder / "application_default_credentials.json", endpoint.url + "/token")
+    assert source.changed()
+    assert source.headers() == bearer("token-2")
+    assert endpoint.asked[1].path == "/token"
+
+
+def test_a_key_file_is_examined_without_asking_anybody(endpoint: Endpoint, tmp_path: Path) -> None:
+    examine_key(key_file(tmp_path / "key.json", endpoint.url + "/token"))
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(AuthError, match=r"bad\.json is no JSON object"):
+        examine_key(tmp_path / "bad.json")
+    assert endpoint.asked == []
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,11 @@ import pytest
 from outrider.exporters.answer import Verdict
 from outrider.exporters.stackdriver.auth import NoToken
 from outrider.exporters.stackdriver.client import Client
+from outrider.exporters.stackdriver.exporter import StackdriverLogs
 from outrider.intake import Intake
 from outrider.model.clock import SystemClock
+from outrider.model.cluster import Cluster
+from outrider.model.counters import Counters
 
 ENTRY = orjson.dumps(
     {
@@ -117,6 +120,32 @@ def test_what_is_on_the_wire(recorder: tuple[str, list[tuple[dict[str, str], byt
     assert headers["Content-Encoding"] == "gzip"
     assert headers["User-Agent"].startswith("outrider/")
     assert orjson.loads(gzip.decompress(body)) == {"partialSuccess": True, "entries": [orjson.loads(ENTRY)] * 2}
+
+
+@pytest.mark.parametrize("compress", [True, False])
+def test_a_probe_stores_nothing_and_tells_how_things_are(compress: bool) -> None:
+    cluster = Cluster("acme", "c", "l", "node-1")
+    with Intake() as intake:
+        exporter = StackdriverLogs(
+            "g", "acme", cluster, intake.url, NoToken(), SystemClock(), Counters(), compress=compress
+        )
+        assert exporter.probe().verdict is Verdict.ACCEPTED
+        intake.set_faults(["403"])
+        assert exporter.probe().verdict is Verdict.HOLD
+        assert intake.entries() == []
+
+
+def test_a_probe_is_an_entry_like_all_others(recorder: tuple[str, list[tuple[dict[str, str], bytes]]]) -> None:
+    url, seen = recorder
+    cluster = Cluster("acme", "c", "l", "node-1")
+    StackdriverLogs("g", "acme", cluster, url, NoToken(), SystemClock(), Counters(), compress=False).probe()
+    body = orjson.loads(seen[0][1])
+    assert body.pop("dryRun") is True
+    [entry] = body["entries"]
+    assert entry["logName"] == "projects/acme/logs/stdout"
+    assert entry["resource"]["type"] == "k8s_container"
+    assert entry["resource"]["labels"]["cluster_name"] == "c"
+    assert entry["textPayload"]
 
 
 class Failing:

@@ -6,7 +6,8 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outrider.exporters.stackdriver.limits import pieces, proto_size, shorten
+from outrider.exporters.pieces import pieces
+from outrider.exporters.stackdriver.limits import proto_size, shorten
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=400)
 NASTY_TEXT = st.text(st.sampled_from('\\"\n\x00\x1fü€😀a'), max_size=400)

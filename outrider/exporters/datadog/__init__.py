@@ -1,0 +1,1 @@
+"""Datadog: logs over the v2 intake."""

@@ -1,0 +1,59 @@
+"""Everything about an entry that its line does not say, prepared once per stream.
+
+    …,"hostname":"node-1","service":"shop","ddsource":"nginx","ddtags":"env:prod,…","outrider.id":"<stream>-
+
+is spliced in behind the time of every entry of a stream; the generation and the offset complete its last value. The
+keys stand in the order of the Agent's own encoder (`pkg/logs/processor/json.go`).
+
+Service and source: what the pod's annotation says, else (service only) the standard `service` tag, else the short name
+of the image, else `kubernetes` (datadog-agent, `pkg/logs/launchers/container/tailerfactory/defaults.go`).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from outrider.exporters.datadog.annotations import Asked, asked
+from outrider.exporters.datadog.rules import Rule, Rules
+from outrider.exporters.datadog.tags import container_tags, image_of, standard
+from outrider.exporters.identity import stream_id
+from outrider.model.cluster import Cluster
+from outrider.model.pod import Pod
+from outrider.model.stream import Stream
+
+_NOBODY = "kubernetes"
+_NO_HOST = "unknown"
+
+
+class StreamContext:
+    """The constant parts of the entries of one stream. `problems` has words about what its pod's annotations say and
+    nobody can use; `shed` is how many tags were left out or cut. `excluded`: none of its lines is to be sent.
+    """
+
+    __slots__ = ("excluded", "middle", "problems", "rules", "shed")
+
+    def __init__(
+        self, stream: Stream, pod: Pod | None, cluster: Cluster, tags: Sequence[str] = (), rules: Sequence[Rule] = ()
+    ) -> None:
+        wish = asked(pod.annotations, stream.container) if pod is not None else Asked()
+        config = wish.config
+        annotated = [f"sourcecategory:{config.sourcecategory}"] if config.sourcecategory else []
+        found = container_tags(stream, pod, cluster, tags, [*annotated, *config.tag_list()])
+        self.shed = found.shed
+        self.rules = Rules([*rules, *wish.rules])
+        self.problems = [*wish.problems, *found.problems, *self.rules.problems]
+        self.excluded = wish.excluded
+        image = image_of(pod, stream.container).short
+        fields = {
+            "hostname": cluster.node or _NO_HOST,
+            "service": config.service or standard(pod, stream.container).service or image or _NOBODY,
+            "ddsource": config.source or image or _NOBODY,
+            "ddtags": ",".join(found.tags),
+        }
+        self.middle = b',%b,"outrider.id":"%b-' % (_kept(fields)[1:-1], stream_id(stream))
+
+
+def _kept(value: Any) -> bytes:
+    """`value` as JSON in no more memory than it needs: what orjson returns sits in a buffer of 4 KiB."""
+    return bytes(memoryview(orjson.dumps(value)))

@@ -1,0 +1,208 @@
+"""Records become entries of Datadog's log intake, as the Agent writes them.
+
+    {"message":…,"status":"info","timestamp":1778923146315 + the stream's constant part (context.py) + "outrider.id"
+
+An entry is one formatting of bytes around the line. A line that is JSON goes as the string it is, for Datadog parses it
+on its side. Lines that are no plain ASCII, or whose stream has rules, take a longer way: bytes that are no UTF-8 are
+replaced (one U+FFFD for each, as Go does), then the rules are applied to the whole record, and only then is it cut if
+it is too large, so that no secret is masked by half.
+
+A time that the intake would drop a line for (times.py) is left out: then it is the time of arrival that counts, and
+the line's own stands in the attribute `outrider.timestamp`.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+
+import orjson
+
+from outrider.exporters.datadog.context import StreamContext
+from outrider.exporters.datadog.rules import TooMuchError
+from outrider.exporters.datadog.times import Millis, text
+from outrider.exporters.identity import OFFSET_MASK, TURN_BITS
+from outrider.exporters.pieces import pieces
+from outrider.model.clock import Clock
+from outrider.model.counters import Counter, Counters
+
+Record = tuple[int, bytes, bytes, bytes]
+
+MAX_MESSAGE = 900_000
+"""Bytes of a message, escaped: the Agent's `logs_config.max_message_size_bytes`."""
+MAX_ENTRY = 990_000
+"""Bytes of an entry. The intake cuts a log at 1 MB."""
+TRUNCATED = b"...TRUNCATED..."
+"""The Agent's mark at both sides of a cut."""
+STATUS = {b"stdout": b"info", b"stderr": b"error", b"": b"info"}
+"""By stream; b"" is a line of the file that no container runtime wrote."""
+
+_TRIMMED = " \t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+"""What Go's `unicode.IsSpace` names; Python's `strip()` would take four control characters more."""
+_LONE = re.compile("[\udc80-\udcff]")
+_PLACE_OF_TIME = re.compile(rb'","status":"[a-z]+"(,"timestamp":(\d+)),"hostname":')
+"""Cannot match within the message: there a quotation mark has a backslash before it."""
+_dumps = orjson.dumps
+
+
+class Encoder:
+    """Makes the entries of one exporter."""
+
+    def __init__(self, clock: Clock, counters: Counters, exporter: str) -> None:
+        self._clock = clock
+        self._times = Millis(clock.now())
+
+        def counter(name: str, words: str, **labels: str) -> Counter:
+            return counters.counter(name, words, exporter=exporter, **labels)
+
+        excluded = "Records that were not sent: empty, excluded by a rule or an annotation, or too much to mask."
+        self._empty = counter("outrider_entries_excluded_total", excluded, reason="empty")
+        self._by_rule = counter("outrider_entries_excluded_total", excluded, reason="rule")
+        self._by_annotation = counter("outrider_entries_excluded_total", excluded, reason="annotation")
+        self._unmasked = counter("outrider_entries_excluded_total", excluded, reason="mask_limit")
+        self._masked = counter("outrider_entries_masked_total", "Records that a processing rule has changed.")
+        self._broken = counter(
+            "outrider_invalid_utf8_total", "Records with bytes that are no UTF-8, replaced by U+FFFD."
+        )
+        self._timeless = counter(
+            "outrider_timestamps_refused_total", "Records whose time was missing, invalid or over a day ahead."
+        )
+        self._out_of_window = counter(
+            "outrider_timestamps_replaced_total",
+            "Records whose time the destination would drop them for; they get the time of arrival.",
+        )
+        self._split = counter(
+            "outrider_entries_split_total", "Records sent as several entries, being too large for one."
+        )
+
+    def encode(
+        self,
+        records: Iterable[Record],
+        context: StreamContext,
+        generation: Callable[[int], tuple[str, bytes]],
+    ) -> list[bytes]:
+        """The entries of `records`, in their order, without those that are not to be sent.
+
+        `generation(turn)` tells the key of the generation that the upper bits of a position name, and the time of its
+        first line.
+        """
+        if context.excluded:
+            self._by_annotation.add(sum(1 for _ in records))
+            return []
+        self._times.move(self._clock.now())
+        at_once = self._times.at_once
+        entries: list[bytes] = []
+        append = entries.append
+        turn, middle, begun = -1, b"", b""
+        rules, empty = bool(context.rules), 0
+        for at, timestamp, std, content in records:
+            if at >> TURN_BITS != turn:
+                turn = at >> TURN_BITS
+                key, begun = generation(turn)
+                middle = b"%b%b-" % (context.middle, key.encode())
+            if rules or not content.isascii():
+                cleaned = self._cleaned(content, context)
+                if cleaned is None:
+                    continue
+                message = cleaned
+            else:
+                message = content.strip().decode()
+            if not message:
+                empty += 1
+                continue
+            millis = at_once(timestamp)
+            if millis is None:
+                entries += self._slowly(message, timestamp, begun, STATUS[std], middle, at & OFFSET_MASK)
+                continue
+            entry = b'{"message":%b,"status":"%b","timestamp":%d%b%010x"}' % (
+                _dumps(message),
+                STATUS[std],
+                millis,
+                middle,
+                at & OFFSET_MASK,
+            )
+            if len(entry) > MAX_MESSAGE:
+                entries += self._slowly(message, timestamp, begun, STATUS[std], middle, at & OFFSET_MASK)
+            else:
+                append(entry)
+        if empty:
+            self._empty.add(empty)
+        return entries
+
+    def in_time(self, entries: list[bytes]) -> list[bytes]:
+        """`entries` that have waited: those whose time the intake would drop them for by now get that of arrival."""
+        times = Millis(self._clock.now())
+        return [self._in_time(entry, times) for entry in entries]
+
+    def _in_time(self, entry: bytes, times: Millis) -> bytes:
+        m = _PLACE_OF_TIME.search(entry)
+        if m is None or times.taken(int(m[2])):
+            return entry
+        self._out_of_window.add()
+        own = b',"outrider.timestamp":"%b"}' % text(int(m[2])).encode()
+        return entry[: m.start(1)] + entry[m.end(1) : -1] + own
+
+    # -- what is not plain --------------------------------------------------------------------------------------------
+
+    def _cleaned(self, content: bytes, context: StreamContext) -> str | None:
+        """The message that a record makes, "" if it is empty; None if a rule excludes it."""
+        try:
+            whole = content.decode()
+        except UnicodeDecodeError:
+            self._broken.add()
+            whole = mended(content)
+        message = whole.strip(_TRIMMED)
+        if not message or not context.rules:
+            return message
+        plain = message.encode()
+        try:
+            left = context.rules.apply(plain)
+        except TooMuchError:
+            self._unmasked.add()
+            return None
+        if left is None:
+            self._by_rule.add()
+            return None
+        if left == plain:
+            return message
+        self._masked.add()
+        return mended(left)
+
+    def _slowly(
+        self, message: str, timestamp: bytes, begun: bytes, status: bytes, middle: bytes, offset: int
+    ) -> list[bytes]:
+        """The entries of a record of any time and any size."""
+        stamp, own = self._time(timestamp, begun)
+        said = _dumps(message)
+        head = b',"status":"%b"%b%b%010x' % (status, stamp, middle, offset)
+        entry = b'{"message":%b%b"%b}' % (said, head, own)
+        if len(said) <= MAX_MESSAGE and len(entry) <= MAX_ENTRY:
+            return [entry]
+        self._split.add()
+        room = min(MAX_MESSAGE, MAX_ENTRY - (len(entry) - len(said)) - len("-0000"))
+        parts = pieces(message, max(room - 2 * len(TRUNCATED), 1024))
+        last = len(parts) - 1
+        return [
+            b'{"message":"%b%b%b"%b-%04d"%b}'
+            % (TRUNCATED if i else b"", part[1:-1], TRUNCATED if i < last else b"", head, i, own)
+            for i, part in enumerate(parts)
+        ]
+
+    def _time(self, timestamp: bytes, begun: bytes) -> tuple[bytes, bytes]:
+        """The fields `timestamp` and `outrider.timestamp`, each with its comma, or nothing. A line without a usable
+        time gets that of its file's first line, or the present one.
+        """
+        millis = self._times.read(timestamp)
+        if millis is None:
+            self._timeless.add()
+            timestamp, millis = begun, self._times.read(begun)
+        if millis is None:
+            return b',"timestamp":%d' % int(self._clock.now() * 1000), b""
+        if self._times.taken(millis):
+            return b',"timestamp":%d' % millis, b""
+        self._out_of_window.add()
+        return b"", b',"outrider.timestamp":%b' % _dumps(timestamp.decode())
+
+
+def mended(content: bytes) -> str:
+    """`content` with one U+FFFD for each byte that is no UTF-8, as Go has it; Python's own replacement is one for a
+    whole broken sequence."""
+    return _LONE.sub("\ufffd", content.decode("utf-8", "surrogateescape"))
