@@ -4,6 +4,10 @@
 target), identifies every file that could belong to the stream, lets the machine compare, and carries its commands
 out. It is called by the watching thread alone; readers see the result as a tuple that is replaced as a whole.
 
+With a hold, the links of the stream (`links.py`) are files like any other, listed behind kubelet's: as long as a file
+has a name of kubelet's it goes by that one, and when it has none any more it turns up again under ours. After every
+look the links are brought in line with what is owed.
+
 A file that cannot be read is not a file that is gone: as long as its inode is there it counts as what it was, and a
 directory that cannot be listed leaves everything as it is.
 """
@@ -18,6 +22,7 @@ from outrider.model.counters import Counters
 from outrider.model.stream import Stream
 from outrider.tail.generation import Generation, look
 from outrider.tail.head import Head
+from outrider.tail.links import Links
 from outrider.tail.names import belongs
 from outrider.tail.rotation import Close, Gone, Open, Rebind, Reopen, Rotation, Seen
 
@@ -33,21 +38,35 @@ class StreamFiles:
     last.
 
     `path` is the live log; `readers` names who will read it; `changed` is called (from the watching thread) whenever
-    there is something new to read or to know. `gone` is true once no file of the stream is left on the disk,
-    `troubled` while one of them, or a directory, cannot be read.
+    there is something new to read or to know. `gone` is true once no file of the stream is left on the disk, `over`
+    once none but our own links (`links`: their names and inodes) is; `troubled` while one of them, or a directory,
+    cannot be read.
     """
 
-    def __init__(self, stream: Stream, path: str, readers: frozenset[str], clock: Clock, counters: Counters) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        path: str,
+        readers: frozenset[str],
+        clock: Clock,
+        counters: Counters,
+        links: Links | None = None,
+    ) -> None:
         self.stream = stream
         self.path = path
         self.readers = readers
         self.generations: tuple[Generation, ...] = ()
         self.gone = False
+        self.over = False
         self.troubled = False
+        self.links: dict[str, int] = {}
         self.unidentified: frozenset[str] = frozenset()
         self.changed: list[Callable[[], None]] = []
         self.born = clock.monotonic()
         self._clock = clock
+        self._links = links
+        self._identified: set[int] | None = set()
+        self._held = "" if links is None else os.path.join(links.directory(stream), "")
         self._machine = Rotation()
         self._said: set[str] = set()
         self._open_failures = counters.counter(
@@ -65,8 +84,25 @@ class StreamFiles:
         return {self.path, *self.unidentified, *(g.path for g in self.generations if g.closed_at is None)}
 
     def refresh(self) -> None:
-        """Look at the disk and bring `generations` up to date."""
-        self.troubled = False
+        """Look at the disk and bring `generations` and the links up to date."""
+        self._look()
+        if self._keep():
+            self._look()  # a file may have lost its last name, or the name that it went by
+        self.notify()
+
+    def notify(self) -> None:
+        """Tell whoever wants to know that something has changed."""
+        for changed in self.changed:
+            changed()
+
+    def leave(self, reader: str) -> None:
+        """`reader` wants nothing of this stream after all: nothing is kept for it. From any thread."""
+        self.readers -= {reader}
+        for generation in self.generations:
+            generation.leave(reader)
+
+    def _look(self) -> None:
+        self.troubled, self._identified = False, set()
         candidates = self._candidates()
         for attempts_left in reversed(range(_ATTEMPTS)):
             if candidates is None:
@@ -79,13 +115,26 @@ class StreamFiles:
                 if candidates is not None and (whole or not attempts_left):
                     self.unidentified = frozenset(seen.path for seen, fd in files if fd is not None and not seen.head)
                     self._carry_out(files)
+                    self._identified = {seen.inode for seen, _ in files if seen.head}
+                    if whole and not self.troubled:
+                        self._identified = None
+                    self.over = whole and all(seen.held for seen, _ in files)
                     self.gone = whole and not files
                     break
             finally:
                 for fd in (fd for _, fd in files if fd is not None):
                     os.close(fd)
-        for notify in self.changed:
-            notify()
+
+    def _keep(self) -> bool:
+        """Whether links were removed."""
+        if self._links is None:
+            return False
+        try:
+            self.links, removed = self._links.keep(self.stream, self.generations, self._identified)
+        except OSError as e:
+            self._trouble(self._held, e)
+            return False
+        return removed
 
     def _look_at_all(self, candidates: list[tuple[str, int]], files: list[tuple[Seen, int | None]]) -> None:
         """Fill `files` with what there is."""
@@ -97,25 +146,32 @@ class StreamFiles:
                 continue  # the next listing will tell where it went
             except OSError as e:
                 self._trouble(path, e)
-                files.append((Seen(path, inode, self._head_of(inode), path == self.path, gz), None))
+                files.append((self._seen(path, inode, self._head_of(inode)), None))
             else:
                 self._said.discard(path)
-                files.append((Seen(path, inode, head, path == self.path, gz), fd))
+                files.append((self._seen(path, inode, head), fd))
+
+    def _seen(self, path: str, inode: int, head: Head | None) -> Seen:
+        held = self._links is not None and path.startswith(self._held)
+        return Seen(path, inode, head, path == self.path, path.endswith(".gz"), held)
 
     def _candidates(self) -> list[tuple[str, int]] | None:
         """Path and inode of every file that may belong to the stream; None if a directory cannot be listed."""
         found: dict[tuple[int, int], str] = {}
-        for path in dict.fromkeys((self.path, os.path.realpath(self.path))):
+        for path in dict.fromkeys((self.path, os.path.realpath(self.path), self._held)):
             directory, name = os.path.split(path)
             try:
-                entries = sorted(os.listdir(directory))
+                if path != self._held:
+                    entries = [e for e in sorted(os.listdir(directory)) if belongs(e, name)]
+                else:
+                    entries = sorted(self._links.names(self.stream)) if self._links else []
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as e:
                 self._trouble(directory, e)
                 return None
             self._said.discard(directory)
-            for entry in (e for e in entries if belongs(e, name)):
+            for entry in entries:
                 full = os.path.join(directory, entry)
                 try:
                     status = os.stat(full)
@@ -148,13 +204,19 @@ class StreamFiles:
                         known[key].gone, known[key].closed_at = False, None
                     known[key].rebind(seen.path, seen.inode, seen.gz, _take(files, seen))
                 case Close(key):
-                    self._rotations.add()
+                    if self._links is None or not known[key].path.startswith(self._held):
+                        self._rotations.add()
                     known[key].closed_at = now
                 case Reopen(key):
                     known[key].closed_at = None
                 case Gone(key):
                     known[key].gone = True
                     known[key].closed_at = known[key].closed_at or now
+        keys = [seen.head.key for seen, _ in files if seen.head]
+        for key, generation in known.items():
+            generation.spare = keys.count(key) > 1
+            for reader in (generation.waiting | generation.owed) - self.readers:
+                generation.leave(reader)
         for key in [k for k, g in known.items() if g.gone and not g.waiting]:
             self._machine.forget(key)
             del known[key]

@@ -4,6 +4,10 @@ A descriptor is taken when the generation is discovered and given back when ever
 that kubelet renames, gzips or deletes meanwhile stays readable: the name is gone, the bytes are not. Readers of
 several exporters share the descriptor (`pread` has no position) and each has its own offset.
 
+A file is *read* by a reader and, later, *settled*: its destination has answered for everything in it. The descriptor
+is needed for the former only; a name on the disk (see `hold.py`) until the latter, for a restart in between reads the
+file again.
+
 The one thing that takes bytes away is truncation. It is found by reading the head again *after* the data: if the head
 is still the same then, the data was this generation's, however the truncation and a fast writer raced with the read.
 """
@@ -19,6 +23,9 @@ from outrider.tail.head import HEAD_BYTES, START_BYTES, Head, identify
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # the last for what is no file: opening a pipe must not wait
 _GZ_READ = 64 << 10
 _GZ_PLAIN = 1 << 20
+_CUT = "ends early"
+_MOST_PACKED = 1032
+"""The most bytes that one byte of deflate can stand for (zlib's technical notes)."""
 
 
 class Truncated(Exception):  # noqa: N818 - a fact about the file, not a failure of the program
@@ -33,17 +40,47 @@ class Shrunk(Exception):  # noqa: N818 - as above
         self.size = size
 
 
+class GivenUp(Exception):  # noqa: N818 - as above
+    """The file was let go to make room. Unless another one turns up that holds the same, the rest of it is lost."""
+
+
 class Damaged(OSError):  # noqa: N818 - as above
-    """A compressed file cannot be decompressed any further; everything before was delivered."""
+    """A compressed file cannot be decompressed any further; everything before was delivered. `cut`: its end is
+    missing.
+    """
+
+    def __init__(self, words: str, cut: bool = False) -> None:
+        super().__init__(words)
+        self.cut = cut
 
 
 class Generation:
     """A generation and the descriptor through which it is read. Offsets count uncompressed bytes.
 
-    `closed_at` (monotonic seconds; None: it may grow) and `gone` mirror the rotation machine's commands.
+    `closed_at` (monotonic seconds; None: it may grow) and `gone` mirror the rotation machine's commands. `waiting` are
+    the readers that have not read it to the end, `owed` those whose destination has not answered for all of it;
+    `unowed_since` is for the hold to note when the latter became empty. `spare`: another file holds the same.
+    `given_up` is the cause for which it was let go unread, until another file takes its place.
     """
 
-    __slots__ = ("_fd", "_gz", "_lock", "closed_at", "gone", "gz", "head", "inode", "path", "waiting")
+    __slots__ = (
+        "_fd",
+        "_gz",
+        "_known",
+        "_lock",
+        "_packed",
+        "closed_at",
+        "given_up",
+        "gone",
+        "gz",
+        "head",
+        "inode",
+        "owed",
+        "path",
+        "spare",
+        "unowed_since",
+        "waiting",
+    )
 
     def __init__(self, head: Head, path: str, inode: int, fd: int, gz: bool, readers: frozenset[str]) -> None:
         self.head = head
@@ -52,10 +89,16 @@ class Generation:
         self.gz = gz
         self.closed_at: float | None = None
         self.gone = False
+        self.spare = False
+        self.given_up: str | None = None
+        self.unowed_since: float | None = None
         self.waiting = set(readers)
+        self.owed = set(readers)
         # The watching thread may swap the descriptor while an exporter's thread reads through it.
         self._lock = threading.Lock()
         self._fd: int | None = fd
+        self._packed = gz  # whether `path` is compressed; `gz` is what the descriptor reads
+        self._known = 0
         self._gz: dict[str, _Gunzip] = {}
 
     @property
@@ -65,19 +108,40 @@ class Generation:
     def size(self) -> int:
         """Uncompressed bytes there are now (for gzip modulo 2^32, as its trailer has it). Raises OSError."""
         with self._lock:
-            fd = self._descriptor()
-            end = os.fstat(fd).st_size
-            if not self.gz:
-                return end
-            trailer = os.pread(fd, 4, max(0, end - 4))
-        return struct.unpack("<I", trailer)[0] if len(trailer) == 4 else 0
+            return self._size()
+
+    def left(self, offset: int) -> int:
+        """Bytes behind `offset`, as far as they are known: by the size of the file or, where it is not to be had, by
+        that when it was last looked at.
+        """
+        with self._lock:
+            if self.given_up is None and (self._fd is not None or not self.gone):
+                self._measure()
+            return max(0, self._known - offset)
+
+    def _size(self) -> int:
+        fd = self._descriptor()
+        end = os.fstat(fd).st_size
+        if not self.gz:
+            return end
+        trailer = os.pread(fd, 4, max(0, end - 4))
+        size: int = struct.unpack("<I", trailer)[0] if len(trailer) == 4 else 0
+        return size if size <= end * _MOST_PACKED else 0  # the trailer of a damaged file may say anything
+
+    def _measure(self) -> None:
+        with contextlib.suppress(OSError, Truncated):
+            size = self._size()
+            self._verify(self._descriptor())
+            self._known = max(self._known, size)
 
     def read(self, reader: str, offset: int, size: int) -> bytes:
         """Up to `size` bytes from `offset`; fewer only at the end of what there is.
 
-        Raises Truncated, Shrunk or Damaged, and any other OSError if the disk fails.
+        Raises Truncated, Shrunk, GivenUp or Damaged, and any other OSError if the disk fails.
         """
         with self._lock:
+            if self.given_up is not None:
+                raise GivenUp(self.given_up)
             fd = self._descriptor()
             if self.gz:
                 return self._gz.setdefault(reader, _Gunzip()).read(fd, offset, size)
@@ -87,6 +151,7 @@ class Generation:
             self._verify(fd)
             if there < offset:
                 raise Shrunk(there)
+            self._known = there
             return data
 
     def rebind(self, path: str, inode: int, gz: bool, fd: int | None) -> None:
@@ -95,7 +160,8 @@ class Generation:
         be missed, and a compressed one need not be decompressed again.
         """
         with self._lock:
-            self.path, self.inode = path, inode
+            self.path, self.inode, self._packed = path, inode, gz
+            self.given_up = None
             if fd is None:
                 return
             if self._fd is not None and self._holds(self._fd):
@@ -111,6 +177,7 @@ class Generation:
         """`reader` wants to read on, though it was through: the file grows again."""
         with self._lock:
             self.waiting.add(reader)
+            self.owed.add(reader)
 
     def release(self, reader: str) -> None:
         """`reader` is through with this generation; the last one gives the descriptor back."""
@@ -120,6 +187,56 @@ class Generation:
             if not self.waiting:
                 self._close()
 
+    def settle(self, reader: str) -> None:
+        """The destination of `reader` has answered for everything in this generation."""
+        with self._lock:
+            self.owed.discard(reader)
+
+    def leave(self, reader: str) -> None:
+        """`reader` wants nothing of it, read or not."""
+        self.release(reader)
+        self.settle(reader)
+
+    # -- what keeps it alive ------------------------------------------------------------------------------------------
+
+    def status(self) -> os.stat_result | None:
+        """That of the open descriptor; None if there is none."""
+        with self._lock:
+            return os.fstat(self._fd) if self._fd is not None else None
+
+    def link(self, to: str) -> None:
+        """Give the file the further name `to`: exactly the file that was identified, whatever its names are now.
+
+        Raises FileNotFoundError if it has none left (or the directory of `to` is missing), other OSErrors of link(2).
+        """
+        with self._lock:
+            own = self._fd if self._fd is not None and os.fstat(self._fd).st_ino == self.inode else None
+            fd = os.open(self.path, _READ) if own is None else own
+            try:
+                if os.fstat(fd).st_ino != self.inode:
+                    raise FileNotFoundError(self.path)
+                # A directory descriptor makes this linkat(2) with AT_SYMLINK_FOLLOW; the path is absolute.
+                os.link(f"/proc/self/fd/{fd}", to, src_dir_fd=fd, follow_symlinks=True)
+            finally:
+                if fd != own:
+                    os.close(fd)
+
+    def detach(self) -> None:
+        """Let the file go that the descriptor reads, for `path` names another one that holds the same."""
+        with self._lock, contextlib.suppress(OSError):  # that one may be gone as well: the next look will tell
+            fd = os.open(self.path, _READ)
+            self._measure()
+            self._close()
+            self._fd, self.gz = fd, self._packed
+            self._gz.clear()
+
+    def give_up(self, cause: str) -> None:
+        """Let the file go, read or not. `read` raises GivenUp until `rebind` brings another one."""
+        with self._lock:
+            self._measure()
+            self.given_up = cause
+            self._close()
+
     def _close(self) -> None:
         if self._fd is not None:
             os.close(self._fd)
@@ -128,6 +245,8 @@ class Generation:
     def _descriptor(self) -> int:
         if self._fd is None:
             self._fd = os.open(self.path, _READ)
+            self.gz = self._packed
+            self._gz.clear()
         return self._fd
 
     def _holds(self, fd: int) -> bool:
@@ -167,13 +286,13 @@ class _Gunzip:
         self._buffer = self._buffer[offset - self._plain :]
         self._plain = offset
         if not self._buffer and self._damage:
-            raise Damaged(f"damaged gzip: {self._damage}")
+            raise Damaged(f"damaged gzip: {self._damage}", self._damage == _CUT)
         return self._buffer[:size]
 
     def _more(self, fd: int, offset: int) -> bool:
         raw = os.pread(fd, _GZ_READ, self._raw)
         if not raw and self._inside:
-            self._damage = "ends early"
+            self._damage = _CUT
         if not raw or self._damage:
             return False
         before = self._inflate.copy()

@@ -4,29 +4,28 @@ A reader stands at an offset of a generation. Each `take` reads a chunk, cuts it
 records that it completes; at the end of a closed generation it goes on with the next one that it has not finished.
 Nothing is carried over between chunks but offsets, so what a pod writes cannot fill the memory.
 
-Positions are single integers, `turn << 48 | offset`, where `turn` counts the generations this reader has entered (one
-that grows again after its end, or shrinks, is entered again): they grow along the stream whatever the files are
-called. What was sent is a queue of `Span`s; they may be settled in
-any order, and the cursor moves over the settled ones at the head of the queue only.
+What was sent is a queue of `Span`s; they may be settled in any order, and the cursor moves over the settled ones at
+the head of the queue only. A generation that was read to its end is let go when the cursor has passed that end.
 """
 
 import logging
 from collections import deque
-from dataclasses import dataclass
+from datetime import datetime
 
 from outrider.model.counters import Counters
+from outrider.tail.books import Balance, Books
 from outrider.tail.cursors import Place
 from outrider.tail.files import StreamFiles
-from outrider.tail.generation import Damaged, Generation, Shrunk, Truncated
+from outrider.tail.generation import Damaged, Generation, GivenUp, Shrunk, Truncated
 from outrider.tail.lines import split
+from outrider.tail.losses import Losses
+from outrider.tail.positions import OFFSET_MASK, TURN_BITS, Span, Taken
 from outrider.tail.records import MAX_RECORD, Assembler, Record
 
 log = logging.getLogger(__name__)
 
 CHUNK = 256 * 1024
 """Bytes read at a time; a line longer than that makes the reader look further, up to MAX_RECORD."""
-TURN_BITS = 48
-OFFSET_MASK = (1 << TURN_BITS) - 1
 LATE_WRITES = 0.2
 """Seconds for which a rotated file may still be written to: a runtime that is told to reopen its log has lines on the
 way.
@@ -37,26 +36,6 @@ READ_PATIENCE = 60.0
 """Seconds for which a closed file that the disk does not give is tried again."""
 FAR = 4 << 20
 _KEPT = 64
-
-
-@dataclass(slots=True)
-class Span:
-    """Everything of one stream up to `boundary`; `settled` once the destination has answered for all of it."""
-
-    boundary: int
-    timestamp: bytes
-    settled: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What one read gave: records (none, if it only went on to the next file), and the position up to which they
-    account for the stream.
-    """
-
-    records: list[Record]
-    boundary: int
-    timestamp: bytes
 
 
 class Reader:
@@ -88,17 +67,18 @@ class Reader:
         self._want = CHUNK
         self._stuck_at: float | None = None
         self._sent, self._sent_time = 0, b""
+        self._settled, self._settled_time = 0, b""
+        self._books = Books()
+        self._caught_up = False
+        self._looked_at = 0.0
+        self._owing: deque[tuple[int, Generation]] = deque()
         self._half_line = (0, 0, 0.0)
         self._joined_before = 0
         self._lines = counters.counter("outrider_lines_read_total", "Physical lines read.", exporter=name)
         self._joined = counters.counter(
             "outrider_lines_joined_total", "Lines that became part of a record begun by another line.", exporter=name
         )
-        self._lost = counters.counter(
-            "outrider_lost_generations_total",
-            "Log files that went away before they were read to their end.",
-            exporter=name,
-        )
+        self._losses = Losses(counters, name, self.stream)
         self._half = counters.counter(
             "outrider_half_lines_total", "Last lines without a newline, delivered as they were.", exporter=name
         )
@@ -117,15 +97,19 @@ class Reader:
     def take(self, now: float) -> Taken | None:
         """The next records, or None if there is nothing to say now. Never raises for what a file does."""
         generation = self._generation or self._enter_next()
+        self._looked_at = now
         if generation is None:
-            return self._ended(now) if self.files.gone else self._ripe(now)
+            return self._ended(now) if self.files.over else self._ripe(now)
         try:
             data = generation.read(self.name, self._offset, self._want)
         except Truncated:
             return self._truncated(generation, now)
+        except GivenUp as e:
+            return self._give_up(generation, str(e)) if generation.gone else self._ripe(now)
         except Shrunk as e:
             log.warning("%s is shorter than what was read of it: going on at byte %d", generation.path, e.size)
             self._ends[self._turn] = self._offset
+            self._books.end(self._turn, self._offset)
             self._enter(generation, e.size)
             return self._ripe(now)
         except OSError as e:
@@ -144,6 +128,7 @@ class Reader:
         lines = split(chunk)
         records = self.assembler.feed(lines, self._position, now)
         self._offset += length
+        self._books.read += length
         self._lines.add(len(lines))
         if self._left_behind():
             records += self.assembler.expire(now)
@@ -189,13 +174,12 @@ class Reader:
                 self._half.add()
                 return self._consume(rest + b"\n", len(rest), now)
             return self._ripe(now)
-        if not closed:
-            return self._ripe(now)
-        return self._finish(generation)
+        self._caught_up |= not closed
+        return self._finish(generation) if closed else self._ripe(now)
 
     def _ended(self, now: float) -> Taken | None:
-        """No file is left and all that were are read: what is unfinished stays so."""
-        self.ended = True
+        """No file is left but those that wait for the destination, and all are read: what is unfinished stays so."""
+        self.ended = self.files.gone
         records = self.assembler.finish(now)
         return self._taken(records) if records else None
 
@@ -205,7 +189,7 @@ class Reader:
     def _truncated(self, generation: Generation, now: float) -> Taken | None:
         """Its bytes are in a copy, which a look at the directory will find, or nowhere."""
         if generation.gone:
-            return self._give_up(generation)
+            return self._give_up(generation, "truncated")
         self._stuck_at = self._stuck_at or now
         return self._ripe(now)
 
@@ -215,13 +199,16 @@ class Reader:
             self._read_errors.add()
             log.warning("cannot read %s: %s", generation.path, error.strerror or error)
         tried_enough = generation.closed_at is not None and now - self._stuck_at >= READ_PATIENCE
-        if generation.gone or tried_enough or isinstance(error, Damaged):
-            return self._give_up(generation)
+        if isinstance(error, Damaged):
+            return self._give_up(generation, "damaged", known=not error.cut)
+        if generation.gone or tried_enough:
+            return self._give_up(generation, "deleted" if generation.gone else "unreadable")
         return self._ripe(now)
 
-    def _give_up(self, generation: Generation) -> Taken:
-        self._lost.add()
-        log.warning("%s: whatever stood behind byte %d is lost", generation.path, self._offset)
+    def _give_up(self, generation: Generation, cause: str, known: bool = True) -> Taken:
+        left = generation.left(self._offset) if known else 0
+        if left or generation.given_up is None:  # what was given up may have been read to its end just before
+            self._losses.add(generation, self._offset, cause, left)
         return self._finish(generation)
 
     @property
@@ -241,6 +228,10 @@ class Reader:
         )
 
     @property
+    def bytes_read(self) -> int:
+        return self._books.read
+
+    @property
     def places(self) -> dict[str, Place]:
         """Where a reader taken up now would begin."""
         return dict(self._places)
@@ -254,31 +245,48 @@ class Reader:
     def _enter_next(self) -> Generation | None:
         """The first generation that this reader is not through with, or that came back or grew again since then."""
         for generation in self.files.generations:
-            finished, closed_at, end = self._finished.get(generation.key, (None, None, 0))
-            if finished is not generation or closed_at is None or closed_at != generation.closed_at:
+            if not self._through(generation):
                 generation.hold(self.name)
-                self._enter(generation, max(end, self._places.get(generation.key, (0, ""))[0]))
+                offset, skipped = self._start_of(generation)
+                self._books.skipped += skipped
+                self._enter(generation, offset)
                 return generation
         return None
+
+    def _through(self, generation: Generation) -> bool:
+        finished, closed_at, _ = self._finished.get(generation.key, (None, None, 0))
+        return finished is generation and closed_at is not None and closed_at == generation.closed_at
+
+    def _start_of(self, generation: Generation) -> tuple[int, int]:
+        """Where a generation would be entered now, and how much before that this reader has not read."""
+        place = self._places.get(generation.key, (0, ""))[0]
+        if generation.key not in self._finished:
+            return place, place
+        return max(self._finished[generation.key][2], place), 0
 
     def _enter(self, generation: Generation, offset: int) -> None:
         self._generation = generation
         self._turn += 1
         self._entered[self._turn] = generation
+        self._books.begin(self._turn, offset)
         self._offset = offset
         if self._turn == 0:
             self._sent, self._sent_time = offset, self.assembler.timestamp
+            self._settled, self._settled_time = offset, self.assembler.timestamp or generation.head.timestamp
 
     def _finish(self, generation: Generation) -> Taken:
         self._finished[generation.key] = (generation, generation.closed_at, self._offset)
         while len(self._finished) > _KEPT + len(self.files.generations):
             del self._finished[next(iter(self._finished))]
         self._ends[self._turn] = self._offset
+        self._books.end(self._turn, self._offset)
         generation.release(self.name)
+        self._owing.append((self._position, generation))
         self._generation = None
         self._want = CHUNK
         self._stuck_at = None
         self._half_line = (0, 0, 0.0)
+        self._let_off()
         return self._taken([])
 
     def generation_at(self, turn: int) -> tuple[str, bytes]:
@@ -292,7 +300,7 @@ class Reader:
         """Everything before `boundary` is on its way (or needs no way). A boundary that lies behind what was sent
         before marks entries that hold the cursor where it is.
         """
-        span = Span(self._sent, self._sent_time)
+        span = Span(self._sent, self._sent_time, self._looked_at)
         self.inflight.append(span)
         self.extend(span, boundary, timestamp)
         return span
@@ -313,7 +321,10 @@ class Reader:
             last = self.inflight.popleft()
         if last is None:
             return None
+        self._settled, self._settled_time = last.boundary, last.timestamp
+        self._let_off()
         turn, offset = last.boundary >> TURN_BITS, last.boundary & OFFSET_MASK
+        self._books.settle(turn, offset)
         for past in [t for t in self._entered if t < turn]:
             self._places[self._entered.pop(past).key] = (self._ends.pop(past), "")
         self._places[self._entered[turn].key] = (offset, last.timestamp.decode("ascii", "replace"))
@@ -321,9 +332,45 @@ class Reader:
         self._places = {k: p for k, p in self._places.items() if k in present or k == self._entered[turn].key}
         return dict(self._places)
 
+    # -- the ledger ---------------------------------------------------------------------------------------------------
+
+    def balance(self) -> Balance:
+        """What became of the bytes of this stream, as of now."""
+        waiting = [
+            (g.left(0), *self._start_of(g))
+            for g in self.files.generations
+            if g is not self._generation and not self._through(g)
+        ]
+        current = self._generation
+        offset = None if current is None else self._offset
+        left = 0 if current is None else current.left(self._offset)
+        return self._books.balance(self._turn, offset, left, waiting, self._losses.bytes)
+
+    def lag(self, wall: float, now: float) -> float:
+        """Age in seconds of the oldest line that is not acknowledged, if there is one: since it was read, or, until
+        the stream has been caught up with once, since the line before it was written.
+        """
+        if not self._caught_up and (written := _seconds(self._settled_time)) is not None:
+            return max(0.0, wall - written)
+        return now - (self.inflight[0].born if self.inflight else self._looked_at)
+
+    def _let_off(self) -> None:
+        """Files that the cursor has passed need not be kept for this reader. One that grew again is passed later."""
+        while self._owing and self._owing[0][0] <= self._settled:
+            _, generation = self._owing.popleft()
+            if generation is not self._generation and all(later is not generation for _, later in self._owing):
+                generation.settle(self.name)
+
 
 def _size(generation: Generation) -> int:
     try:
         return generation.size()
     except OSError:
         return 0
+
+
+def _seconds(timestamp: bytes) -> float | None:
+    try:
+        return datetime.fromisoformat(timestamp.decode("ascii", "replace")).timestamp()
+    except ValueError:
+        return None

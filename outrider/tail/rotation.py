@@ -13,7 +13,8 @@ order that never leaves a readable file unopened:
 How kubelet rotates (pkg/kubelet/logs/container_log_manager.go): rename `0.log` to `0.log.<time>`, ask the runtime to
 reopen `0.log` (and rename back if that fails), gzip all rotated files but the newest through `<name>.tmp`, delete the
 oldest. Between the rename and the reopen the renamed file is still written to, so a generation closes only when the
-live path holds another one.
+live path holds another one. A file that has no name of kubelet's any more, only the one that the hold (`hold.py`) gave
+it, does not grow: it was deleted, compressed, or its pod is gone.
 """
 
 from dataclasses import dataclass, field
@@ -23,13 +24,16 @@ from outrider.tail.head import Head
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One file of the stream as it is now. `head` is None while its first line is not complete."""
+    """One file of the stream as it is now. `head` is None while its first line is not complete; `held`: only our own
+    link names it.
+    """
 
     path: str
     inode: int
     head: Head | None
     live: bool = False
     gz: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,24 +120,30 @@ class Rotation:
 
     def _which_grows(self, files: list[Seen], best: dict[str, Seen]) -> str | None:
         """The one generation that may still grow: the live one. Where there is no live file, the newest that is
-        neither closed nor compressed: it was live a moment ago and has just been renamed, or outlived its container.
+        neither closed nor compressed nor held: it was live a moment ago and has just been renamed, or outlived its
+        container.
         A live file without a first line was just rotated or truncated: none.
         """
         for f in files:
             if f.live:
                 return f.head.key if f.head else None
-        return max((k for k, seen in best.items() if not seen.gz and not self._known[k].closed), default=None)
+        growable = (k for k, seen in best.items() if not (seen.gz or seen.held or self._known[k].closed))
+        return max(growable, default=None)
 
 
 def _best(files: list[Seen]) -> dict[str, Seen]:
-    """One file for each generation: the live one before a copy, a plain one before a gzip."""
+    """One file for each generation: the live one before a copy, a plain one before a gzip, kubelet's before ours."""
     best: dict[str, Seen] = {}
     for f in files:
         if f.head is not None:
             other = best.get(f.head.key)
-            if other is None or (f.live, not f.gz) > (other.live, not other.gz):
+            if other is None or _rank(f) > _rank(other):
                 best[f.head.key] = f
     return best
+
+
+def _rank(f: Seen) -> tuple[bool, bool, bool]:
+    return f.live, not f.gz, not f.held
 
 
 def _moved(old: Seen, new: Seen) -> bool:

@@ -23,6 +23,7 @@ from outrider.model.counters import Counters
 from outrider.model.stream import Stream
 from outrider.tail.directories import Directories, Directory
 from outrider.tail.files import StreamFiles
+from outrider.tail.hold import Hold
 from outrider.tail.inotify import Event, Inotify
 from outrider.tail.names import is_container, pod_directory, restart_of
 from outrider.tail.quiet import QuietFiles
@@ -34,9 +35,13 @@ POLL_FILES = 1.0
 POLL_DIRECTORIES = 3.0
 """The same for directories that have been there for a while; the root and young ones are looked at with every tick.
 Whatever could not be read is tried again as often."""
+CHECK_HOLD = 1.0
+"""Seconds between looks at what unread files take of the disk."""
 POLL_BESIDE_INOTIFY = 30.0
 """Seconds between looks at everything when inotify does the work."""
 TICK = 0.25
+STUCK_AFTER = 300.0
+"""Seconds without a sign of life after which watching counts as stuck: a disk that hangs, mostly."""
 _YOUNG = 30.0
 
 
@@ -55,11 +60,13 @@ class Watcher:
         clock: Clock,
         counters: Counters,
         inotify: bool = True,
+        hold: Hold | None = None,
     ) -> None:
         self.root = root
         self.scanned = threading.Event()
         self._admit, self._found = admit, found
         self._clock, self._counters = clock, counters
+        self._hold = hold
         self._streams: dict[str, StreamFiles] = {}
         self._refused: set[str] = set()
         self._directories = Directories(clock)
@@ -69,6 +76,7 @@ class Watcher:
         self._wake_lock = threading.Lock()
         self._wake_out, self._wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._stop = threading.Event()
+        self._beat = clock.monotonic()
         self._thread = threading.Thread(target=self._run, name="outrider-watch", daemon=True)
         self._odd_names = counters.counter(
             "outrider_odd_names_total", "Names under the pod log tree that kubelet did not make."
@@ -76,7 +84,7 @@ class Watcher:
         self._spoke = False
         self._silent = 0
         self._inotify: Inotify | None = None
-        self._polled_files = self._polled_directories = self._retried = clock.monotonic()
+        self._polled_files = self._polled_directories = self._retried = self._checked = clock.monotonic()
         counters.gauge("outrider_streams", "Container logs being followed.", lambda: len(self._streams))
         if inotify:
             try:
@@ -102,6 +110,13 @@ class Watcher:
         if inotify is not None:
             inotify.close()
 
+    def health(self) -> str | None:
+        """None, or why the tree is not watched any more."""
+        still = self._clock.monotonic() - self._beat
+        if not self._thread.is_alive() or still > STUCK_AFTER:
+            return f"the thread that watches {self.root} has ended, or stood still for {still:.0f} s"
+        return None
+
     def streams(self) -> list[StreamFiles]:
         """Everything followed now."""
         return list(self._streams.values())
@@ -126,8 +141,10 @@ class Watcher:
 
     def _run(self) -> None:
         self._guarded(self._scan_root)
+        self._guarded(self._take_up_held)
         self.scanned.set()
         while not self._stop.is_set():
+            self._beat = self._clock.monotonic()
             if not self._guarded(self._turn):
                 self._stop.wait(TICK)
 
@@ -208,6 +225,10 @@ class Watcher:
         if now - self._polled_files >= (POLL_FILES if polling else POLL_BESIDE_INOTIFY):
             self._polled_files = now
             self._listen_for_silence(self._poll_files())
+        if self._hold is not None and now - self._checked >= CHECK_HOLD:
+            self._checked = now
+            for files in self._hold.check(self.streams()):
+                self._refresh(files)
 
     def _listen_for_silence(self, grown: bool) -> None:
         """Files that grew while inotify said nothing of any file, three times in a row: it does not work here."""
@@ -264,6 +285,15 @@ class Watcher:
             elif self._is_new(path, inode):
                 self._guarded(partial(self._scan_pod, path, inode))
 
+    def _take_up_held(self) -> None:
+        """Streams of which kubelet has nothing any more, but the hold has. What nobody reads needs no hold."""
+        for stream in self._hold.links.streams() if self._hold is not None else ():
+            live = os.path.join(self.root, stream.key + ".log")
+            if live not in self._streams:
+                self._guarded(partial(self._admit_stream, live, stream.restart))
+            if self._hold is not None and live in self._refused:
+                self._hold.links.keep(stream, (), identified=None)
+
     def _scan_pod(self, path: str, entry: int) -> None:
         names = self._list(path, entry, partial(self._scan_pod, path, entry)) or {}
         for name, inode in names.items():
@@ -307,7 +337,8 @@ class Watcher:
         if not readers:
             self._refused.add(path)
             return
-        files = StreamFiles(stream, path, readers, self._clock, self._counters)
+        links = None if self._hold is None else self._hold.links
+        files = StreamFiles(stream, path, readers, self._clock, self._counters, links)
         self._streams[path] = files
         self._refresh(files)
         if not files.gone:
@@ -333,6 +364,8 @@ class Watcher:
             files.refresh()
         if files.gone and self._streams.get(files.path) is files:
             del self._streams[files.path]
+            if self._hold is not None:
+                self._hold.gone(files)
             self._by_directory = {d: rest for d, all_ in self._by_directory.items() if (rest := all_ - {files.path})}
 
 

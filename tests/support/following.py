@@ -11,7 +11,8 @@ from outrider.model.counters import Counters
 from outrider.model.stream import Stream
 from outrider.tail.cursors import Place
 from outrider.tail.files import StreamFiles
-from outrider.tail.reader import OFFSET_MASK, TURN_BITS, Reader, Span
+from outrider.tail.positions import OFFSET_MASK, TURN_BITS, Span
+from outrider.tail.reader import Reader
 from outrider.tail.records import Assembler, Budget, Joining, Record
 
 STREAM = Stream("default", "web", "uid-1", "app", 0)

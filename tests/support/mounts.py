@@ -31,3 +31,8 @@ def on_a_read_only_disk(directory: Path) -> tuple[str, ...]:
     """The same, with `directory` mounted read-only."""
     mount = f"mount --bind '{directory}' '{directory}'; mount -o remount,ro,bind '{directory}'"
     return (*_UNSHARE, f'{mount}; exec "$@"', "sh")
+
+
+def on_a_mount_of_its_own(directory: Path) -> tuple[str, ...]:
+    """The same, with `directory` as it is, but mounted: link(2) does not lead into it."""
+    return (*_UNSHARE, f"mount --bind '{directory}' '{directory}'; exec \"$@\"", "sh")

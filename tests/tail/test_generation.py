@@ -111,6 +111,19 @@ def test_a_compressed_copy_is_read_at_the_same_offsets(path: Path) -> None:
     assert generation.read("a", 40_000, 100) == TEXT[40_000:40_100]
 
 
+def test_a_file_that_is_opened_again_is_read_as_what_it_is_now(path: Path) -> None:
+    """Read by all, compressed meanwhile, not to be opened when it was looked at; then a reader comes back."""
+    generation = opened(path)
+    for reader in READERS:
+        generation.release(reader)
+    packed = path.with_name("0.log.1.gz")
+    packed.write_bytes(gzip.compress(TEXT))
+    path.unlink()
+    generation.rebind(str(packed), packed.stat().st_ino, True, None)
+    assert generation.read("a", 40_000, 100) == TEXT[40_000:40_100]
+    assert generation.left(40_000) == len(TEXT) - 40_000
+
+
 def test_a_compressed_file_that_is_renamed_is_not_mixed_up_with_the_one_that_takes_its_name(path: Path) -> None:
     """logrotate: `.1.gz` becomes `.2.gz`, and another `.1.gz` is made."""
     one, two = path.with_name("0.log.1.gz"), path.with_name("0.log.2.gz")

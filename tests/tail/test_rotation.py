@@ -1,8 +1,9 @@
 """The rotation machine as a table: what is seen, look by look, and what has to be done about it.
 
 A file is written as `path=generation` (`?`: its first line is not complete), `@n` behind it is the inode (else one
-that follows from the generation and kind), `path.gz` is compressed, `0.log` is the live one. A generation's letter is
-its key: `a` was begun before `b`. Commands are written `open a`, `bind a 0.log.1`, `close a`, `reopen a`, `gone a`.
+that follows from the generation and kind), `path.gz` is compressed, `0.log` is the live one, `hold/…` a link of ours. A
+generation's letter is its key: `a` was begun before `b`. Commands are written `open a`, `bind a 0.log.1`, `close a`,
+`reopen a`, `gone a`.
 """
 
 import pytest
@@ -107,6 +108,33 @@ TABLE: list[tuple[str, list[tuple[str, str]]]] = [
         ("0.log.1=a 0.log=b", "open a, close a"),
     ]),
     ("the same file under two names", [("0.log=a@7 0.log.1=a@7", "open a")]),
+    ("deleted, and held", [
+        ("0.log.1=a 0.log=b", "open a, open b, close a"),
+        ("hold/a=a 0.log=b", "bind a hold/a"),
+        ("0.log=b", "gone a"),
+    ]),
+    ("compressed, and held plain until there is no room", [
+        ("0.log.1=a 0.log=b", "open a, open b, close a"),
+        ("hold/a=a 0.log.1.gz=a 0.log=b", "bind a hold/a"),
+        ("0.log.1.gz=a 0.log=b", "bind a 0.log.1.gz"),
+        ("hold/a.gz=a 0.log=b", "bind a hold/a.gz"),
+    ]),
+    ("the pod is deleted: what is held does not grow", [
+        ("0.log.1=a 0.log=b", "open a, open b, close a"),
+        ("hold/a=a hold/b=b", "bind a hold/a, bind b hold/b, close b"),
+        ("hold/b=b", "gone a"),
+        ("", "gone b"),
+    ]),
+    ("found in the hold alone", [("hold/a=a hold/b=b", "open a, open b, close a, close b")]),
+    ("held, and back in the tree", [
+        ("0.log=a", "open a"),
+        ("hold/a=a", "bind a hold/a, close a"),
+        ("0.log=a", "bind a 0.log, reopen a"),
+    ]),
+    ("a copy of kubelet's goes before ours", [
+        ("hold/a=a@7 0.log=b", "open a, open b, close a"),
+        ("hold/a=a@7 0.log.1=a@8 0.log=b", "bind a 0.log.1"),
+    ]),
 ]  # fmt: skip
 
 
@@ -149,7 +177,7 @@ def _seen(text: str) -> Seen:
     key, _, inode = rest.partition("@")
     gz = path.endswith(".gz")
     head = None if key == "?" else Head(key, b"", b"")
-    return Seen(path, int(inode or 2 * sum(key.encode()) + gz), head, path == "0.log", gz)
+    return Seen(path, int(inode or 2 * sum(key.encode()) + gz), head, path == "0.log", gz, path.startswith("hold/"))
 
 
 def _text(command: Command) -> str:

@@ -1,0 +1,35 @@
+"""Places in a stream, and what lies between them.
+
+Positions are single integers, `turn << 48 | offset`, where `turn` counts the generations that a reader has entered (one
+that grows again after its end, or shrinks, is entered again): they grow along the stream whatever the files are called.
+"""
+
+from dataclasses import dataclass
+
+from outrider.tail.records import Record
+
+TURN_BITS = 48
+OFFSET_MASK = (1 << TURN_BITS) - 1
+
+
+@dataclass(slots=True)
+class Span:
+    """Everything of one stream up to `boundary`, read at `born` (monotonic seconds); `settled` once the destination has
+    answered for all of it.
+    """
+
+    boundary: int
+    timestamp: bytes
+    born: float = 0.0
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one read gave: records (none, if it only went on to the next file), and the position up to which they
+    account for the stream.
+    """
+
+    records: list[Record]
+    boundary: int
+    timestamp: bytes
