@@ -5,9 +5,12 @@ request. So a lone line does not wait, and a steady trickle costs one request pe
 container is hurried: somebody may be looking for it.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from outrider.tail.reader import Reader, Span
+from outrider.pipeline.followed import Followed
+from outrider.tail.positions import Span
 
 LINGER = 0.05
 """Seconds for which a line that need not wait waits for company."""
@@ -25,19 +28,25 @@ class BatchLimits:
 @dataclass(slots=True)
 class Batch:
     """Encoded entries of any streams, in the order in which they were read. `born` is monotonic seconds of the
-    first.
+    first. `runs` says whose entries follow one another; `rejected`, after delivery, which of them were refused for
+    good (None: not delivered).
     """
 
     born: float
     entries: list[bytes] = field(default_factory=list)
     size: int = 0
-    spans: dict[Reader, Span] = field(default_factory=dict)
+    spans: dict[Followed, Span] = field(default_factory=dict)
+    runs: list[tuple[Followed, int]] = field(default_factory=list)
     hurried: bool = False
-    delivered: bool = False
+    rejected: Sequence[int] | None = None
 
-    def add(self, entries: list[bytes], size: int) -> None:
+    def add(self, followed: Followed, entries: list[bytes], size: int) -> None:
         self.entries += entries
         self.size += size
+        if entries:
+            self.runs.append((followed, len(entries)))
+            followed.made += len(entries)
+            followed.in_flight += len(entries)
 
     def due(self, last_dispatch: float, wait: float) -> float:
         """When the batch goes though it is not full, in monotonic seconds; `last_dispatch` is when the one before
@@ -45,3 +54,24 @@ class Batch:
         """
         soon = self.born + LINGER
         return soon if self.hurried else min(max(soon, last_dispatch + wait), self.born + wait)
+
+    def account(self) -> None:
+        """The destination has answered for every entry: book them to their streams."""
+        refused = self._refused()
+        for followed, n in self.runs:
+            followed.in_flight -= n
+            followed.accepted += n
+        for followed, n in refused.items():
+            followed.accepted -= n
+            followed.rejected += n
+
+    def _refused(self) -> Counter[Followed]:
+        refused: Counter[Followed] = Counter()
+        places = iter(sorted(self.rejected or ()))
+        at, end = next(places, None), 0
+        for followed, n in self.runs:
+            end += n
+            while at is not None and at < end:
+                refused[followed] += 1
+                at = next(places, None)
+        return refused

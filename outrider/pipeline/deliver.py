@@ -8,7 +8,7 @@ What each verdict leads to (the table of answers is the exporter's):
     * REFRESH: new credentials, then as RETRY.
     * HOLD: as RETRY with longer pauses, and the log says so: nothing is skipped.
     * SPLIT: each half by itself. An entry that stands alone is the guilty one: it is sent in a plainer form if it has
-      one, else buried.
+      one, else buried. If the destination refuses anything whatever (`probe`), no entry is guilty: that is a HOLD.
 
 Nothing else ends a batch but the end of the program, and then it was not delivered and its cursor has not moved.
 """
@@ -16,6 +16,8 @@ Nothing else ends a batch but the end of the program, and then it was not delive
 import logging
 import random
 import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from outrider.exporters.answer import Answer, Verdict
 from outrider.exporters.destination import LogDestination
@@ -26,9 +28,24 @@ from outrider.pipeline.deadletters import DeadLetters
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
-FIRST_HOLD = 5.0
+FIRST_HOLD, LONGEST_HOLD = 5.0, 30.0
+"""Seconds. A key that was renewed, or a right that was granted, is found out about within the longest."""
+PROVEN = 60.0
+"""Seconds for which a probe that was accepted speaks for the destination."""
 LONGEST_RETRY_AFTER = 600.0
 """Seconds; a server that asks for more (a misread date, a proxy's whim) is asked again all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some entries of a batch, and where in the batch they stood."""
+
+    entries: list[bytes]
+    places: list[int]
+
+    def of(self, chosen: Iterable[int]) -> "_Part":
+        some = list(chosen)
+        return _Part([self.entries[i] for i in some], [self.places[i] for i in some])
 
 
 class Delivery:
@@ -46,6 +63,8 @@ class Delivery:
         self.name = name
         self.trouble: str | None = None
         """Why the last request did not succeed; None if it did."""
+        self.trouble_since = 0.0
+        """When that began, in monotonic seconds."""
         self._destination = destination
         self._dead_letters = dead_letters
         self._clock = clock
@@ -54,6 +73,7 @@ class Delivery:
         self._accepted = counters.counter(
             "outrider_entries_accepted_total", "Entries that the destination acknowledged.", exporter=name
         )
+        self._accepted_at_doubt, self._proven_until = self._accepted.value, 0.0
         self._requests = {
             verdict: counters.counter(
                 "outrider_requests_total", "Requests by what came of them.", exporter=name, verdict=verdict.value
@@ -61,67 +81,105 @@ class Delivery:
             for verdict in Verdict
         }
 
-    def deliver(self, entries: list[bytes]) -> bool:
-        """True when the destination has answered for every entry; False if the program ends before that."""
-        todo = [entries]
+    def deliver(self, entries: list[bytes]) -> list[int] | None:
+        """The places of the entries that were refused for good, once the destination has answered for every one; None
+        if the program ends before that.
+        """
+        refused: list[int] = []
+        todo = [_Part(entries, list(range(len(entries))))] if entries else []
         pause = 0.0
         while todo:
             part = todo.pop()
-            if not part:
-                continue
             if self._stop.is_set():
-                return False
-            answer = self._send(part)
+                return None
+            answer = self._judged(part, self._send(part.entries))
             self._requests[answer.verdict].add()
             self._report(answer)
-            match answer.verdict:
-                case Verdict.ACCEPTED:
-                    self._accepted.add(len(part))
-                    pause = 0.0
-                    continue
-                case Verdict.PARTIAL if not answer.again:
-                    self._settle(part, answer)
-                    pause = 0.0
-                    continue
-                case Verdict.PARTIAL:
-                    self._settle(part, answer)
-                    todo.append([part[i] for i in sorted(answer.again) if i < len(part)])
-                case Verdict.SPLIT if len(part) == 1:
-                    plainer = self._destination.plainer(part[0])
-                    if plainer is None:
-                        self._dead_letters.bury(part[0], answer.words)
-                    else:
-                        todo.append([plainer])
-                    continue
-                case Verdict.SPLIT:
-                    half = len(part) // 2
-                    todo += [part[half:], part[:half]]
-                    continue
-                case Verdict.REFRESH:
-                    self._destination.refresh()
-                    todo.append(part)
-                case _:
-                    todo.append(part)
+            left = self._left(part, answer, refused)
+            todo += reversed(left)
+            if answer.verdict in (Verdict.ACCEPTED, Verdict.SPLIT) or not left:
+                pause = 0.0
+                continue
             pause = _longer(pause, answer)
             jittered = pause * random.uniform(0.5, 1.0)
             asked = min(answer.retry_after or 0.0, LONGEST_RETRY_AFTER)
-            if self._clock.wait(self._stop, max(jittered, asked)):
-                return False
-        return True
+            if self._pause(max(jittered, asked), answer.verdict):
+                return None
+        return refused
 
-    def _send(self, part: list[bytes]) -> Answer:
+    def _pause(self, seconds: float, verdict: Verdict) -> bool:
+        """Wait; True if the program ends meanwhile. What credentials were refused for goes on when they change."""
+        if verdict not in (Verdict.HOLD, Verdict.REFRESH):
+            return self._clock.wait(self._stop, seconds)
+        end = self._clock.monotonic() + seconds
+        while (left := end - self._clock.monotonic()) > 0 and not self._destination.changed():
+            if self._clock.wait(self._stop, min(left, 1.0)):
+                return True
+        return self._stop.is_set()
+
+    def _judged(self, part: _Part, answer: Answer) -> Answer:
+        """The answer, unless it blames an entry for what is the destination's own trouble."""
+        lone = answer.verdict is Verdict.SPLIT and len(part.entries) == 1
+        if lone and self._destination.plainer(part.entries[0]) is None:
+            trouble = self._own_trouble()
+            if trouble is not None:
+                return Answer(Verdict.HOLD, f"{answer.words} (and a plain test entry was refused too: {trouble})")
+        return answer
+
+    def _own_trouble(self) -> str | None:
+        """Whether the destination takes entries at all: None, or what it said to a test entry."""
+        now, accepted = self._clock.monotonic(), self._accepted.value
+        if accepted != self._accepted_at_doubt or now < self._proven_until:
+            self._accepted_at_doubt = accepted
+            return None
+        answer = self._attempt(self._destination.probe)
+        if answer.verdict is Verdict.ACCEPTED:
+            self._proven_until = now + PROVEN
+            return None
+        return answer.words or answer.verdict.value
+
+    def _left(self, part: _Part, answer: Answer, refused: list[int]) -> list[_Part]:
+        """What is still to be offered of `part`, in order. The places of what was buried are added to `refused`."""
+        match answer.verdict:
+            case Verdict.ACCEPTED:
+                self._accepted.add(len(part.entries))
+                return []
+            case Verdict.PARTIAL:
+                return self._settle(part, answer, refused)
+            case Verdict.SPLIT if len(part.entries) == 1:
+                plainer = self._destination.plainer(part.entries[0])
+                if plainer is not None:
+                    return [_Part([plainer], part.places)]
+                self._dead_letters.bury(part.entries[0], answer.words)
+                refused += part.places
+                return []
+            case Verdict.SPLIT:
+                half = len(part.entries) // 2
+                return [part.of(range(half)), part.of(range(half, len(part.entries)))]
+            case Verdict.REFRESH:
+                self._destination.refresh()
+        return [part]
+
+    def _send(self, entries: list[bytes]) -> Answer:
+        return self._attempt(lambda: self._destination.send(entries))
+
+    def _attempt(self, request: Callable[[], Answer]) -> Answer:
         try:
-            return self._destination.send(part)
+            return request()
         except Exception as e:
             # A destination that breaks its promise is no reason to lose a batch, nor to go on without it.
             log.exception("%s: unexpected failure while sending", self.name)
             return Answer(Verdict.RETRY, f"unexpected failure: {type(e).__name__}: {e}")
 
-    def _settle(self, part: list[bytes], answer: Answer) -> None:
-        self._accepted.add(len(part) - len(answer.rejected) - len(answer.again))
-        for i, words in sorted(answer.rejected.items()):
-            if i < len(part):
-                self._dead_letters.bury(part[i], words)
+    def _settle(self, part: _Part, answer: Answer, refused: list[int]) -> list[_Part]:
+        there = range(len(part.entries))
+        rejected = [i for i in sorted(answer.rejected) if i in there]
+        again = [i for i in sorted(answer.again) if i in there]
+        self._accepted.add(len(part.entries) - len(rejected) - len(again))
+        for i in rejected:
+            self._dead_letters.bury(part.entries[i], answer.rejected[i])
+            refused.append(part.places[i])
+        return [part.of(again)] if again else []
 
     def _report(self, answer: Answer) -> None:
         """Say once that something is wrong, with the destination's words, and once that it is over."""
@@ -130,6 +188,8 @@ class Delivery:
                 log.info("%s takes entries again", self.name)
             self.trouble = None
         elif self.trouble != answer.words:
+            if self.trouble is None:
+                self.trouble_since = self._clock.monotonic()
             self.trouble = answer.words
             level = logging.ERROR if answer.verdict is Verdict.HOLD else logging.WARNING
             log.log(level, "%s: %s (%s; nothing is skipped)", self.name, answer.words, answer.verdict.value)
@@ -137,5 +197,6 @@ class Delivery:
 
 def _longer(pause: float, answer: Answer) -> float:
     """The pause after this one, before jitter."""
-    first = FIRST_HOLD if answer.verdict is Verdict.HOLD else FIRST_PAUSE
-    return min(max(pause * 2, first), LONGEST_PAUSE)
+    if answer.verdict is Verdict.HOLD:
+        return min(max(pause * 2, FIRST_HOLD), LONGEST_HOLD)
+    return min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)

@@ -23,13 +23,17 @@ from outrider.model.counters import Counters
 from outrider.pipeline.batch import Batch, BatchLimits
 from outrider.pipeline.deadletters import DeadLetters
 from outrider.pipeline.deliver import Delivery
-from outrider.pipeline.followed import Followed, PodBook
+from outrider.pipeline.followed import Admission, Followed, PodBook, Standing
+from outrider.pipeline.ledger import Account, account_of
+from outrider.pipeline.packing import Packer
 from outrider.pipeline.redact import Redactor
-from outrider.pipeline.turns import Turns
+from outrider.pipeline.routing import Decision, Routing
+from outrider.pipeline.sampling import Sampler
+from outrider.pipeline.turns import Tenant, Turns
 from outrider.tail.cursors import Cursors
 from outrider.tail.files import StreamFiles
-from outrider.tail.reader import Reader, Taken
-from outrider.tail.records import Assembler, Budget, Joining, Record
+from outrider.tail.reader import Reader
+from outrider.tail.records import Assembler, Budget, Joining
 from outrider.tail.watch import Watcher
 
 log = logging.getLogger(__name__)
@@ -39,8 +43,8 @@ PAUSE = 0.2
 QUIET_AFTER = 3.0
 """Seconds without data after which the reader of a lively file leaves the round; others leave after one look in vain.
 """
-SLICE = 500
-"""Records encoded between two looks at the size of the batch."""
+STUCK_AFTER = 120.0
+"""Seconds without a sign of life after which a pump counts as stuck."""
 LAST_COMMITS = 1.0
 """Seconds that senders get, at the end, to notice that it is over."""
 
@@ -55,6 +59,7 @@ class Pump:
         dead_letters: DeadLetters,
         cursors: Cursors,
         pods: PodBook,
+        routing: Routing,
         limits: BatchLimits,
         joining: Joining,
         redactor: Redactor,
@@ -65,8 +70,8 @@ class Pump:
         self.cursors = cursors
         self._abandon = threading.Event()
         self.delivery = Delivery(name, destination, dead_letters, clock, counters, self._abandon)
-        self._destination, self._pods, self._dead_letters = destination, pods, dead_letters
-        self._limits, self._joining, self._redactor = limits, joining, redactor
+        self._destination, self._pods = destination, pods
+        self._limits, self._joining = limits, joining
         self._clock, self._counters = clock, counters
         self._watcher: Watcher | None = None
         self._budget = Budget()
@@ -74,13 +79,23 @@ class Pump:
             "outrider_cut_records_total", "Records cut because they grew too long while being joined.", exporter=name
         )
         self._failures = counters.counter("outrider_pump_errors_total", "Unexpected failures of a pump.", exporter=name)
+        blind = counters.counter(
+            "outrider_routed_blind_total",
+            "Streams routed by their names alone, their pod being unknown.",
+            exporter=name,
+        )
+        self._admission = Admission(name, pods, routing, destination, joining, self._assembler, self._sampler, blind)
+        self._packer = Packer(
+            destination, dead_letters, redactor, limits.bytes, clock, self._dispatch, self._commit, self._failed
+        )
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
-        self._turns = Turns()
+        self._turns = Turns(clock)
         self._followed: dict[Reader, Followed] = {}
-        self._batch = Batch(0.0)
         self._flying = 0
         self._last_dispatch = 0.0
+        self._beat = clock.monotonic()
+        self._accounts: list[Account] = []
         self._stopping = threading.Event()
         self._grace = 0.0
         self._threads = [threading.Thread(target=self._run, name=f"outrider-pump-{name}", daemon=True)]
@@ -103,14 +118,37 @@ class Pump:
         """Take up a stream (from any thread): where the cursor is, else at its beginning, or at its end as it is
         now.
         """
-        assembler = Assembler(self._joining, self._budget, self._cut.add)
         places = self.cursors.get(files.stream.key)
-        reader = Reader(self.name, files, assembler, places, from_end, self._counters)
+        reader = Reader(self.name, files, self._assembler(self._joining), places, from_end, self._counters)
         if from_end and not places:
             self.cursors.set(files.stream.key, reader.places)
         self._pods.want(files.stream.uid)
         files.changed.append(lambda: self._inbox.put(lambda: self._stir(reader)))
         self._inbox.put(lambda: self._take_up(reader))
+
+    def health(self, now: float) -> str | None:
+        """None, or why this pump will not go on by itself. A destination that does not take entries is no reason: a
+        restart would not cure it.
+        """
+        if not self._threads[0].is_alive():
+            return f"{self.name}: the pump has ended"
+        still = now - self._beat
+        return f"{self.name}: the pump has stood still for {still:.0f} s" if still > STUCK_AFTER else None
+
+    def accounts(self) -> list[Account]:
+        """The books of every stream that is followed, as of one moment; those of the last time if the pump, which alone
+        may look into its readers, does not answer within two seconds. From any thread.
+        """
+        asked = threading.Event()
+
+        def answer() -> None:
+            wall, now = self._clock.now(), self._clock.monotonic()
+            self._accounts = [account_of(followed, wall, now) for followed in self._followed.values()]
+            asked.set()
+
+        self._inbox.put(answer)
+        asked.wait(2.0)
+        return self._accounts
 
     def stop(self, grace: float) -> None:
         """Send what has been read, wait for answers for at most `grace` seconds, commit what was answered, and end."""
@@ -141,14 +179,43 @@ class Pump:
         log.exception("%s: unexpected failure", self.name)
         self._failures.add()
 
+    def _assembler(self, joining: Joining) -> Assembler:
+        return Assembler(joining, self._budget, self._cut.add)
+
+    def _sampler(self, decision: Decision) -> Sampler | None:
+        return Sampler(decision.sample, self._counters, self.name) if decision.sample else None
+
     def _take_up(self, reader: Reader) -> None:
-        self._followed[reader] = Followed(reader)
-        self._turns.add(reader)
+        self._followed[reader] = followed = Followed(reader)
+        self._join_round(followed)
+
+    def _join_round(self, followed: Followed) -> None:
+        """Until its route is known a stream waits among its namespace's, with a share of one and no limit."""
+        decision = followed.decision
+        namespace = followed.reader.stream.namespace
+        if decision is None:
+            self._turns.add(followed.reader, namespace, Tenant)
+            return
+        limited = (
+            self._counters.counter(
+                "outrider_limited_total",
+                "Times that a namespace had to wait because of its `limit`.",
+                exporter=self.name,
+                namespace=namespace,
+            )
+            if decision.limit is not None
+            else None
+        )
+        self._turns.add(
+            followed.reader,
+            decision.tenant,
+            lambda: Tenant(decision.share, decision.limit, limited.add if limited else lambda: None),
+        )
 
     def _stir(self, reader: Reader) -> None:
         if (followed := self._followed.get(reader)) is not None:
             followed.next_look = 0.0
-            self._turns.add(reader)
+            self._join_round(followed)
 
     def _listen(self, timeout: float) -> None:
         """Do what others asked for: everything that is waiting, or the first thing within `timeout` seconds."""
@@ -162,7 +229,7 @@ class Pump:
 
     def _patience(self) -> float:
         timeout = PAUSE if len(self._turns) else 1.0
-        if self._batch.spans and self._flying < self._limits.in_flight:
+        if self._packer.batch.spans and self._flying < self._limits.in_flight:
             timeout = min(timeout, self._due() - self._clock.monotonic())
         return max(timeout, 0.001)
 
@@ -171,6 +238,7 @@ class Pump:
     def _round(self) -> bool:
         """One turn for every reader that is due for a look; True if any of them had something."""
         busy, now = False, self._clock.monotonic()
+        self._beat = now
         for reader in self._turns.round():
             if self._stopping.is_set():
                 return False
@@ -178,15 +246,34 @@ class Pump:
             if followed.next_look > now:
                 continue
             try:
-                if followed.ready(self._pods, self._destination):
-                    busy |= self._turn(followed)
-                else:
-                    followed.next_look = now + PAUSE
+                busy |= self._attend(followed, now)
             except Exception:
                 # A stream that breaks an assumption must not take the others with it: it rests until it changes.
                 self._failed()
                 self._turns.remove(reader)
-        return busy
+        return busy or self._turns.indebted
+
+    def _attend(self, followed: Followed, now: float) -> bool:
+        """One look at a stream, if it may be read; True if it had something."""
+        reader, undecided = followed.reader, followed.decision is None
+        match self._admission.standing(followed):
+            case Standing.WAITING:
+                followed.next_look = now + PAUSE
+                return False
+            case Standing.ELSEWHERE:
+                self._turns.remove(reader)
+                self._followed.pop(reader, None)
+                self.cursors.drop(reader.stream.key)
+                reader.files.leave(self.name)
+                return False
+            case Standing.READY:
+                if undecided:
+                    self._turns.remove(reader)
+                    self._join_round(followed)
+                before = reader.bytes_read
+                had = self._turn(followed)
+                self._turns.charge(reader, reader.bytes_read - before)
+                return had
 
     def _turn(self, followed: Followed) -> bool:
         """One look at a reader; True if it had something."""
@@ -194,12 +281,12 @@ class Pump:
         taken = reader.take(now)
         if taken is not None:
             followed.lively |= followed.next_look > 0.0  # it grew between two looks
-            self._bring(followed, taken)
+            self._packer.bring(followed, taken)
         elif not reader.ended:  # one that has is not armed: another stream may live under its name by now
             followed.next_look = now + PAUSE
             self._idle(followed, now)
         if reader.ended:
-            self._let_go(reader)
+            self._let_go(followed)
         return taken is not None
 
     def _idle(self, followed: Followed, now: float) -> None:
@@ -218,10 +305,11 @@ class Pump:
             self._turns.remove(followed.reader)
             followed.lively, followed.next_look = False, 0.0
         else:
-            self._bring(followed, taken)
+            self._packer.bring(followed, taken)
 
-    def _let_go(self, reader: Reader) -> None:
+    def _let_go(self, followed: Followed) -> None:
         """Forget a stream that is gone from the disk, once nothing of it is on its way."""
+        reader = followed.reader
         self._turns.remove(reader)
         if not reader.inflight:
             self._followed.pop(reader, None)
@@ -231,97 +319,30 @@ class Pump:
         assert self._watcher is not None, "started"
         return self._watcher
 
-    # -- batching -----------------------------------------------------------------------------------------------------
-
-    def _bring(self, followed: Followed, taken: Taken) -> None:
-        """Encode what a reader brought into the batch, dispatching it as often as it fills up."""
-        records, reader = taken.records, followed.reader
-        if self._redactor:
-            records = self._redactor.apply(records)
-        for i in range(0, len(records), SLICE):
-            part = records[i : i + SLICE]
-            entries = self._encode(part, followed)
-            rest = records[i + SLICE :]
-            if rest:
-                self._gather(followed, entries, min(taken.boundary, min(r[0] for r in rest)), part[-1][1])
-            else:
-                self._gather(followed, entries, taken.boundary, taken.timestamp)
-        if not records:
-            self._pass_over(reader, taken)
-
-    def _encode(self, records: list[Record], followed: Followed) -> list[bytes]:
-        """The entries of `records`. One that the encoder chokes on is found by halving and buried alone."""
-        try:
-            return self._destination.encode(records, followed.context, followed.reader.generation_at)
-        except Exception as e:
-            if len(records) > 1:
-                half = len(records) // 2
-                return self._encode(records[:half], followed) + self._encode(records[half:], followed)
-            self._failed()
-            self._dead_letters.bury_record(followed.reader.stream.key, records[0], f"{type(e).__name__}: {e}")
-            return []
-
-    def _gather(self, followed: Followed, entries: list[bytes], boundary: int, timestamp: bytes) -> None:
-        reader = followed.reader
-        size = sum(map(len, entries)) + len(entries)
-        if self._batch.entries and self._batch.size + size > self._destination.max_request:
-            self._dispatch()
-        while size > self._destination.max_request:
-            # More than one request holds, of one slice: the first parts hold the cursor where it is until they land.
-            n = _fitting(entries, self._destination.max_request)
-            self._begin_batch()
-            self._batch.add(entries[:n], sum(map(len, entries[:n])) + n)
-            self._batch.spans[reader] = reader.sent(0, timestamp)
-            self._dispatch()
-            entries = entries[n:]
-            size = sum(map(len, entries)) + len(entries)
-        self._begin_batch()
-        self._batch.add(entries, size)
-        self._batch.hurried |= not followed.heard
-        followed.heard = True
-        span = self._batch.spans.get(reader)
-        if span is None:
-            self._batch.spans[reader] = reader.sent(boundary, timestamp)
-        else:
-            reader.extend(span, boundary, timestamp)
-        if self._batch.size >= self._limits.bytes:
-            self._dispatch()
-
-    def _pass_over(self, reader: Reader, taken: Taken) -> None:
-        """Lines that made no record (yet): the cursor may move all the same."""
-        span = self._batch.spans.get(reader)
-        if span is not None:
-            reader.extend(span, taken.boundary, taken.timestamp)
-        elif reader.advances(taken.boundary):
-            reader.sent(taken.boundary, taken.timestamp).settled = True
-            self._commit(reader)
-
-    def _begin_batch(self) -> None:
-        if not self._batch.entries:
-            self._batch.born = self._clock.monotonic()
+    # -- sending ------------------------------------------------------------------------------------------------------
 
     def _due(self) -> float:
-        return self._batch.due(self._last_dispatch, self._limits.wait)
+        return self._packer.batch.due(self._last_dispatch, self._limits.wait)
 
     def _dispatch_if_due(self) -> None:
-        if self._batch.spans and self._flying < self._limits.in_flight and self._clock.monotonic() >= self._due():
+        spans = self._packer.batch.spans
+        if spans and self._flying < self._limits.in_flight and self._clock.monotonic() >= self._due():
             self._dispatch()
 
     def _dispatch(self) -> None:
         """Give the batch to a sender; waits while all are busy, doing meanwhile what others ask for."""
         while self._flying >= self._limits.in_flight and not self._stopping.is_set():
             self._listen(1.0)
-        batch, self._batch = self._batch, Batch(0.0)
+            self._beat = self._clock.monotonic()
+        batch = self._packer.take_batch()
         self._last_dispatch = self._clock.monotonic()
         self._flying += 1
         self._outbox.put(batch)
 
-    # -- sending ------------------------------------------------------------------------------------------------------
-
     def _send_all(self) -> None:
         while (batch := self._outbox.get()) is not None:
             try:
-                batch.delivered = self.delivery.deliver(batch.entries)
+                batch.rejected = self.delivery.deliver(batch.entries)
             except Exception:
                 log.exception(
                     "%s: unexpected failure while sending; the batch is read again after a restart", self.name
@@ -331,21 +352,24 @@ class Pump:
 
     def _landed(self, batch: Batch) -> None:
         self._flying -= 1
-        if batch.delivered:
-            for reader, span in batch.spans.items():
-                span.settled = True
-                self._commit(reader)
-                if reader.ended:
-                    self._let_go(reader)
+        if batch.rejected is None:
+            return
+        batch.account()
+        for followed, span in batch.spans.items():
+            span.settled = True
+            self._commit(followed)
+            if followed.reader.ended:
+                self._let_go(followed)
 
-    def _commit(self, reader: Reader) -> None:
+    def _commit(self, followed: Followed) -> None:
+        reader = followed.reader
         places = reader.settle()
         if places is not None:
             self.cursors.set(reader.stream.key, places)
 
     def _wind_up(self) -> None:
         deadline = self._clock.monotonic() + self._grace
-        if self._batch.entries:
+        if self._packer.batch.spans:
             self._dispatch()
         while self._flying and (left := deadline - self._clock.monotonic()) > 0:
             self._listen(min(left, 0.1))
@@ -354,13 +378,3 @@ class Pump:
             self._outbox.put(None)
         while self._flying and self._clock.monotonic() < deadline + LAST_COMMITS:
             self._listen(0.05)
-
-
-def _fitting(entries: list[bytes], size: int) -> int:
-    """How many of the first entries fit into `size` bytes; at least one."""
-    total = 0
-    for n, entry in enumerate(entries):
-        total += len(entry) + 1
-        if total > size:
-            return max(n, 1)
-    return len(entries)

@@ -1,4 +1,6 @@
-"""The program's own state over HTTP: `/metrics` (Prometheus text), `/healthz` (alive?) and `/readyz` (at work?)."""
+"""The program's own state over HTTP: `/metrics` (Prometheus text), `/healthz` (alive?), `/readyz` (at work?) and
+`/ledger` (JSON: what became of every byte and record, per exporter and stream; `outrider audit` reads it).
+"""
 
 import logging
 import socket
@@ -8,19 +10,26 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import orjson
+
 from outrider.model.counters import Counters
 
 log = logging.getLogger(__name__)
 
 
 class Telemetry:
-    """Serves until `stop`. `health` and `ready` answer None, or what is wrong."""
+    """Serves until `stop`. `health` and `ready` answer None, or what is wrong; `ledger` what orjson can write."""
 
     def __init__(
-        self, listen: str, counters: Counters, health: Callable[[], str | None], ready: Callable[[], str | None]
+        self,
+        listen: str,
+        counters: Counters,
+        health: Callable[[], str | None],
+        ready: Callable[[], str | None],
+        ledger: Callable[[], object] = dict,
     ) -> None:
         self._listen = listen
-        self._counters, self._health, self._ready = counters, health, ready
+        self._counters, self._health, self._ready, self._ledger = counters, health, ready, ledger
         self._server: ThreadingHTTPServer | None = None
 
     def start(self) -> None:
@@ -32,8 +41,7 @@ class Telemetry:
             timeout = 10
 
             def do_GET(self) -> None:
-                status, kind, text = outer._answer(self.path)
-                body = text.encode()
+                status, kind, body = outer._answer(self.path)
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
@@ -57,15 +65,17 @@ class Telemetry:
             self._server.shutdown()
             self._server.server_close()
 
-    def _answer(self, path: str) -> tuple[int, str, str]:
+    def _answer(self, path: str) -> tuple[int, str, bytes]:
         path = path.partition("?")[0]
         if path == "/metrics":
-            return 200, "text/plain; version=0.0.4; charset=utf-8", self._counters.exposition()
+            return 200, "text/plain; version=0.0.4; charset=utf-8", self._counters.exposition().encode()
+        if path == "/ledger":
+            return 200, "application/json", orjson.dumps(self._ledger())
         probes = {"/healthz": self._health, "/readyz": self._ready}
         if path in probes:
             trouble = probes[path]()
-            return (503, "text/plain", trouble + "\n") if trouble else (200, "text/plain", "ok\n")
-        return 404, "text/plain", "there are /metrics, /healthz and /readyz\n"
+            return (503, "text/plain", f"{trouble}\n".encode()) if trouble else (200, "text/plain", b"ok\n")
+        return 404, "text/plain", b"there are /metrics, /healthz, /readyz and /ledger\n"
 
 
 class _Server(ThreadingHTTPServer):

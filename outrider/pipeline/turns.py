@@ -1,21 +1,69 @@
-"""Whose turn is it? Tenants first, then the streams of a tenant, each for one chunk.
+"""Whose turn is it? Tenants take turns by weight, and within a tenant its streams, one chunk at a time.
 
-A namespace that writes a hundred times what the others write gets as many turns as each of them, not a hundred times
-as many. A turn is a chunk of bounded size, so whoever has little to say has said it after one round.
+This is deficit round robin (Shreedhar and Varghese, 1996): in every round a tenant may read `share` times QUANTUM
+bytes; what it reads beyond, since chunks are not cut, is taken off its next round. So a namespace that writes a hundred
+times what the others write, into one stream or into fifty, gets as much as its share says and no more, and whoever has
+little to say has said it within a round.
+
+A tenant with a `limit` has besides a bucket that fills at that rate. While it is empty the tenant has no turns.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
 
-from outrider.tail.reader import Reader
+from outrider.model.clock import Clock
+from outrider.tail.reader import CHUNK, Reader
+
+QUANTUM = CHUNK
+"""Bytes that a tenant of share 1 may read in a round."""
+BURST = 1.0
+"""Seconds of its limit that a tenant may save up."""
+
+
+@dataclass(slots=True, eq=False)
+class Tenant:
+    """Streams that share one turn. `limited` is called once for every time that the limit stops it."""
+
+    share: int = 1
+    limit: int | None = None
+    limited: Callable[[], None] = lambda: None
+    readers: deque[Reader] = field(default_factory=deque)
+    credit: int = 0
+    filled_at: float = 0.0
+    allowance: float = 0.0
+    stopped: bool = False
+
+    def may_read(self, now: float) -> bool:
+        """Whether the limit lets it read at `now` (monotonic seconds)."""
+        if self.limit is None:
+            return True
+        most = self.limit * BURST
+        gained = (now - self.filled_at) * self.limit if self.filled_at else most
+        self.allowance, self.filled_at = min(self.allowance + gained, most), now
+        if self.allowance > 0:
+            self.stopped = False
+        elif not self.stopped:
+            self.stopped = True
+            self.limited()
+        return not self.stopped
+
+    def charge(self, size: int) -> None:
+        """It has read `size` bytes."""
+        self.credit -= size
+        self.allowance -= size
 
 
 class Turns:
-    """The readers that may have something to read, by tenant."""
+    """The readers that may have something to read, by tenant. A tenant is told by any key."""
 
-    def __init__(self) -> None:
-        self._tenants: OrderedDict[str, deque[Reader]] = OrderedDict()
-        self._in: set[Reader] = set()
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tenants: dict[Hashable, Tenant] = {}
+        self._waiting: OrderedDict[Hashable, Tenant] = OrderedDict()
+        self._in: dict[Reader, Hashable] = {}
+        self.indebted = False
+        """Whether somebody had no turn in the last round because of what was read before."""
 
     def __len__(self) -> int:
         return len(self._in)
@@ -23,27 +71,49 @@ class Turns:
     def __contains__(self, reader: Reader) -> bool:
         return reader in self._in
 
-    def add(self, reader: Reader) -> None:
-        if reader not in self._in:
-            self._in.add(reader)
-            self._tenants.setdefault(reader.stream.namespace, deque()).append(reader)
+    def add(self, reader: Reader, key: Hashable, tenant: Callable[[], Tenant]) -> None:
+        """Let `reader` take turns with the others of the tenant `key`, which `tenant` makes if it is new."""
+        if reader in self._in:
+            return
+        self._in[reader] = key
+        found = self._tenants.get(key)
+        if found is None:
+            found = self._tenants[key] = tenant()
+        if not found.readers:
+            found.credit = 0
+            self._waiting[key] = found
+        found.readers.append(reader)
 
     def remove(self, reader: Reader) -> None:
-        if reader in self._in:
-            self._in.discard(reader)
-            tenant = reader.stream.namespace
-            self._tenants[tenant].remove(reader)
-            if not self._tenants[tenant]:
-                del self._tenants[tenant]
+        if reader not in self._in:
+            return
+        key = self._in.pop(reader)
+        tenant = self._tenants[key]
+        tenant.readers.remove(reader)
+        if not tenant.readers:
+            del self._waiting[key]
+
+    def charge(self, reader: Reader, size: int) -> None:
+        """The reader whose turn it is has read `size` bytes."""
+        key = self._in.get(reader)
+        if key is not None:
+            self._tenants[key].charge(size)
 
     def round(self) -> Iterator[Reader]:
-        """Every reader once: one of each tenant, then another of each, until none is left over."""
-        queues = [list(readers) for readers in self._tenants.values()]
-        for readers in self._tenants.values():
-            readers.rotate(-1)
-        if self._tenants:
-            self._tenants.move_to_end(next(iter(self._tenants)))
-        for i in range(max(map(len, queues), default=0)):
-            for q in queues:
-                if i < len(q) and q[i] in self._in:
-                    yield q[i]
+        """One round: of each tenant the readers one after the other, again and again until its credit is used up or
+        none of them has anything.
+        """
+        if self._waiting:
+            self._waiting.move_to_end(next(iter(self._waiting)))
+        self.indebted = False
+        for key, tenant in list(self._waiting.items()):
+            tenant.credit = min(tenant.credit, 0) + tenant.share * QUANTUM
+            self.indebted |= tenant.credit <= 0
+            in_vain = 0
+            while tenant.credit > 0 and in_vain < len(tenant.readers) and self._waiting.get(key) is tenant:
+                if not tenant.may_read(self._clock.monotonic()):
+                    break
+                reader, before = tenant.readers[0], tenant.credit
+                tenant.readers.rotate(-1)
+                yield reader
+                in_vain = in_vain + 1 if tenant.credit == before else 0

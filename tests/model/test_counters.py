@@ -59,3 +59,30 @@ def test_many_threads_may_add_and_read_at_once() -> None:
         thread.join()
     assert counters.value("outrider_x_total") == 2000
     assert counters.value("outrider_x_total", thread="3") == 500
+
+
+def test_an_heir_counts_on_and_has_gauges_of_its_own() -> None:
+    first = Counters()
+    first.counter("outrider_x_total", "X.").add(3)
+    first.gauge("outrider_g", "G.", lambda: 1, exporter="old")
+    first.gauge("outrider_only_then", "Only then.", lambda: 1)
+    second = first.heir()
+    second.counter("outrider_x_total", "X.").add(4)
+    second.counter("outrider_y_total", "Y.").add()
+    second.gauge("outrider_g", "G.", lambda: 2, exporter="new")
+    assert first.value("outrider_x_total") == second.value("outrider_x_total") == 7
+    assert first.value("outrider_y_total") == 1
+    assert [line for line in second.exposition().splitlines() if line[0] != "#"] == [
+        'outrider_g{exporter="new"} 2',
+        "outrider_x_total 7",
+        "outrider_y_total 1",
+    ]
+    assert "outrider_only_then" not in second.exposition()
+    assert 'outrider_g{exporter="old"} 1' in first.exposition()
+    assert 'exporter="new"' not in first.exposition()
+
+
+def test_large_counters_keep_their_digits() -> None:
+    counters = Counters()
+    counters.counter("outrider_bytes_total", "Bytes.").add(10**18 + 1)
+    assert "outrider_bytes_total 1000000000000000001\n" in counters.exposition()

@@ -1,8 +1,11 @@
 """When a batch goes that is not full, as a table in seconds."""
 
+from typing import Any
+
 import pytest
 
 from outrider.pipeline.batch import Batch
+from outrider.pipeline.followed import Followed
 
 
 @pytest.mark.parametrize(
@@ -20,8 +23,36 @@ def test_due(born: float, last: float, wait: float, hurried: bool, due: float) -
     assert Batch(born, hurried=hurried).due(last, wait) == pytest.approx(due)
 
 
+def followed(name: str) -> Followed:
+    reader: Any = name
+    return Followed(reader)
+
+
 def test_a_batch_knows_its_size() -> None:
-    batch = Batch(0.0)
-    batch.add([b"a", b"b"], 4)
-    batch.add([b"c"], 2)
+    batch, a = Batch(0.0), followed("a")
+    batch.add(a, [b"a", b"b"], 4)
+    batch.add(a, [b"c"], 2)
     assert (batch.entries, batch.size) == ([b"a", b"b", b"c"], 6)
+
+
+@pytest.mark.parametrize(
+    ("runs", "rejected", "accepted_and_rejected"),
+    [
+        ([("a", 3)], [], {"a": (3, 0)}),
+        ([("a", 3)], [0, 2], {"a": (1, 2)}),
+        ([("a", 2), ("b", 2), ("a", 2)], [1, 2, 3, 5], {"a": (2, 2), "b": (0, 2)}),
+        ([("a", 1), ("b", 1), ("c", 1)], [2], {"a": (1, 0), "b": (1, 0), "c": (0, 1)}),
+        ([("a", 2), ("b", 1)], [2, 0], {"a": (1, 1), "b": (0, 1)}),
+    ],
+)
+def test_answers_are_booked_to_the_streams_they_belong_to(
+    runs: list[tuple[str, int]], rejected: list[int], accepted_and_rejected: dict[str, tuple[int, int]]
+) -> None:
+    batch, streams = Batch(0.0), {name: followed(name) for name in "abc"}
+    for name, n in runs:
+        batch.add(streams[name], [b"x"] * n, 2 * n)
+    assert sum(f.in_flight for f in streams.values()) == sum(n for _, n in runs)
+    batch.rejected = rejected
+    batch.account()
+    assert {n: (f.accepted, f.rejected) for n, f in streams.items() if f.made} == accepted_and_rejected
+    assert all(f.in_flight == 0 for f in streams.values())

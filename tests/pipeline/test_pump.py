@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
+from outrider.config import Redact, Route
 from outrider.demo.kubelet import PodLog
 from outrider.exporters.answer import Answer, Verdict
 from outrider.model.clock import SystemClock
@@ -19,8 +20,10 @@ from outrider.model.pod import Pod
 from outrider.pipeline import pump as pump_module
 from outrider.pipeline.batch import BatchLimits
 from outrider.pipeline.deadletters import DeadLetters
+from outrider.pipeline.packing import SLICE
 from outrider.pipeline.pump import Pump
 from outrider.pipeline.redact import Redactor
+from outrider.pipeline.routing import Routing
 from outrider.tail.cursors import Cursors
 from outrider.tail.reader import Reader
 from outrider.tail.records import Joining
@@ -46,7 +49,7 @@ class Book:
     def want(self, uid: str) -> None:
         self.wanted.append(uid)
 
-    def settled(self, uid: str, since: float) -> bool:  # noqa: ARG002
+    def settled(self, uid: str, since: float, bound: float = 5.0) -> bool:  # noqa: ARG002
         return not self.patient or uid in self.pods
 
 
@@ -70,7 +73,8 @@ class Rig:
         self.book = Book()
         self.counters = Counters()
         self.limits = SMALL
-        self.redactor = Redactor([])
+        self.routes = [Route(to=["google"])]
+        self.redactor = Redactor([], Counters())
         self.clock: SystemClock = SystemClock()
         (root / "pods").mkdir()
 
@@ -82,6 +86,7 @@ class Rig:
             DeadLetters(self.root / "dead-letters", "google", self.clock, self.counters),
             self.cursors(),
             self.book,
+            Routing([], [], self.routes, self.counters),
             self.limits,
             Joining(),
             self.redactor,
@@ -157,7 +162,7 @@ def test_batches_close_at_their_size(rig: Rig) -> None:
     with rig.running():
         until(arrived(rig, lines(5000)))
     sizes = [sum(map(len, request)) for request in rig.destination.offered]
-    assert max(sizes) < SMALL.bytes + pump_module.SLICE * 101
+    assert max(sizes) < SMALL.bytes + SLICE * 101
     assert len(sizes) > 3
 
 
@@ -425,7 +430,7 @@ def test_a_stream_that_is_gone_is_forgotten_even_if_its_answer_comes_late(
 
 
 def test_redaction_happens_before_anything_leaves(rig: Rig) -> None:
-    rig.redactor = Redactor([(r"secret=\S+", "secret=*")])
+    rig.redactor = Redactor([Redact(r"secret=\S+", "secret=*")], Counters())
     write(rig.pod(), ["secret=42 é", "nothing"])
     with rig.running():
         until(lambda: rig.destination.stored == ["secret=* é".encode(), b"nothing"])

@@ -19,7 +19,8 @@ class Page:
         self.counters = Counters()
         self.health: str | None = None
         self.ready: str | None = "not yet"
-        self.telemetry = Telemetry(listen, self.counters, lambda: self.health, lambda: self.ready)
+        self.ledger: object = {}
+        self.telemetry = Telemetry(listen, self.counters, lambda: self.health, lambda: self.ready, lambda: self.ledger)
 
     def start(self, caplog: pytest.LogCaptureFixture) -> str:
         caplog.set_level(logging.INFO)
@@ -57,6 +58,13 @@ def test_probes_say_what_is_wrong(page: Page, caplog: pytest.LogCaptureFixture) 
     page.health, page.ready = "the kubelet is silent", None
     assert get(url + "/healthz") == (503, "the kubelet is silent\n")
     assert get(url + "/readyz") == (200, "ok\n")
+
+
+def test_the_ledger_is_json(page: Page, caplog: pytest.LogCaptureFixture) -> None:
+    page.ledger = {"exporters": {"google": {"trouble": None, "streams": []}}}
+    response = urllib3.request("GET", page.start(caplog) + "/ledger", timeout=5, retries=False)
+    assert (response.status, response.headers["Content-Type"]) == (200, "application/json")
+    assert response.json() == page.ledger
 
 
 def test_another_page_is_not_there(page: Page, caplog: pytest.LogCaptureFixture) -> None:

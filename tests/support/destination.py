@@ -17,6 +17,7 @@ class FakeDestination:
     def __init__(self, max_request: int = 1 << 20) -> None:
         self.answer: Callable[[list[bytes]], Answer] = lambda _: ACCEPTED
         self.max_request = max_request
+        self.max_entries = 1 << 30
         self.open = threading.Event()
         self.open.set()
         self.offered: list[list[bytes]] = []
@@ -29,6 +30,12 @@ class FakeDestination:
         self.choke_on: bytes | None = None
         """Content that makes `encode` raise."""
         self.plain: dict[bytes, bytes] = {}
+        self.pattern: str | None = None
+        """What `multi_line` answers."""
+        self.renewed = False
+        """What `changed` answers."""
+        self.probed = ACCEPTED
+        self.probes = 0
         self._lock = threading.Lock()
 
     def context(self, stream: Stream, pod: Pod | None) -> Any:
@@ -63,8 +70,18 @@ class FakeDestination:
     def plainer(self, entry: bytes) -> bytes | None:
         return self.plain.get(entry)
 
+    def multi_line(self, context: Any) -> str | None:  # noqa: ARG002
+        return self.pattern
+
+    def probe(self) -> Answer:
+        self.probes += 1
+        return self.probed
+
     def refresh(self) -> None:
         self.refreshed += 1
+
+    def changed(self) -> bool:
+        return self.renewed
 
     def close(self) -> None:
         self.closed = True
