@@ -14,8 +14,9 @@ import logging
 import resource
 import threading
 from pathlib import Path
+from typing import Any
 
-from outrider.config import Config, Stackdriver
+from outrider.config import Config, Datadog, Stackdriver
 from outrider.kube.platform import resolve
 from outrider.kube.pods import Pods, from_config
 from outrider.model.clock import Clock, SystemClock
@@ -23,12 +24,14 @@ from outrider.model.counters import Counters
 from outrider.pipeline.batch import BatchLimits
 from outrider.pipeline.deadletters import DeadLetters
 from outrider.pipeline.destinations import key_file, log_destination
+from outrider.pipeline.ledger import Account, families
 from outrider.pipeline.pump import Pump
 from outrider.pipeline.redact import Redactor
 from outrider.pipeline.routing import Routing
 from outrider.pipeline.telemetry import Telemetry
 from outrider.tail.cursors import Cursors
 from outrider.tail.files import StreamFiles
+from outrider.tail.hold import Hold
 from outrider.tail.records import Joining
 from outrider.tail.watch import Watcher
 
@@ -37,6 +40,8 @@ log = logging.getLogger(__name__)
 SAVE_EVERY = 1.0
 GRACE = 5.0
 """Seconds that the end of the program leaves for answers that are on their way."""
+UNREADY_AFTER = 60.0
+"""Seconds for which a destination may fail before `/readyz` says so."""
 STRANGERS_KEPT = 3600.0
 """Seconds after which cursors of streams that were not found again are dropped."""
 
@@ -45,7 +50,7 @@ class Node:
     """The node collector. `run` returns when `stop` is set."""
 
     def __init__(self, config: Config, clock: Clock | None = None, counters: Counters | None = None) -> None:
-        """Raises NotBuiltError, PlatformError (cluster names unknown) and KubeConfigError; asks the network only for
+        """Raises PlatformError (cluster names unknown) and KubeConfigError; asks the network only for
         what the configuration leaves out, for two seconds at most.
         """
         self.config = config
@@ -56,14 +61,26 @@ class Node:
         key_files = [f for f in map(key_file, config.exporters.values()) if f is not None]
         self.cluster = resolve(config.cluster, credentials=key_files[0] if key_files else "adc")
         state = Path(config.state)
-        self._routing = Routing(config.logs.select.include, config.logs.select.exclude, config.routes)
-        self._pods: Pods = from_config(
-            config.kube, self.cluster.node, state, self.clock, self.counters, on_change=lambda _: None
-        )
+        select = config.logs.select
+        self._routing = Routing(select.include, select.exclude, config.routes, self.counters)
         used = {name for route in config.routes for name in route.to}
+        self._pods: Pods = from_config(
+            config.kube,
+            self.cluster.node,
+            state,
+            self.clock,
+            self.counters,
+            on_change=lambda _: None,
+            details=any(isinstance(config.exporters[name], Datadog) for name in used),
+        )
         self._pumps = {name: self._pump(name, state) for name in config.exporters if name in used}
-        self._watcher = Watcher(config.logs.pods, self._routing.readers, self._found, self.clock, self.counters)
-        self._telemetry = Telemetry(config.telemetry.listen, self.counters, self._health, self._ready)
+        hold = Hold(config.logs.hold.path, config.logs.hold.budget, config.logs.pods, self.clock, self.counters)
+        self._watcher = Watcher(
+            config.logs.pods, self._routing.readers, self._found, self.clock, self.counters, hold=hold
+        )
+        self._telemetry = Telemetry(config.telemetry.listen, self.counters, self._health, self._ready, self.ledger)
+        self._started = self.clock.now()
+        self.counters.collect(lambda: families(self._accounts()))
 
     def run(self) -> None:
         """Collect until `stop` is set, then end in order."""
@@ -133,21 +150,42 @@ class Node:
             DeadLetters(state / "dead-letters", name, self.clock, self.counters),
             Cursors(state / f"cursors-{name}.json", self.counters, name),
             self._pods,
+            self._routing,
             BatchLimits(exporter.batch.bytes, exporter.batch.wait, exporter.batch.in_flight),
             joining,
-            Redactor([(r.pattern, r.with_) for r in self.config.logs.redact]),
+            Redactor(self.config.logs.redact, self.counters, exporter=name),
             self.clock,
             self.counters,
         )
 
     # -- health -------------------------------------------------------------------------------------------------------
 
+    def ledger(self) -> dict[str, Any]:
+        """What `/ledger` shows: the books of every exporter and stream (see `pipeline/ledger.py`)."""
+        exporters = {
+            name: {"trouble": self._pumps[name].delivery.trouble, "streams": [account.plain() for account in accounts]}
+            for name, accounts in self._accounts().items()
+        }
+        return {"time": self.clock.now(), "started": self._started, "exporters": exporters}
+
+    def _accounts(self) -> dict[str, list[Account]]:
+        return {name: pump.accounts() for name, pump in self._pumps.items()}
+
     def _health(self) -> str | None:
-        return self._pods.health(self.clock.monotonic())
+        """What a restart may cure. Not: a destination that refuses or does not answer."""
+        now = self.clock.monotonic()
+        stuck = (self._watcher.health(), *(pump.health(now) for pump in self._pumps.values()))
+        return next(filter(None, stuck), None) or self._pods.health(now)
 
     def _ready(self) -> str | None:
+        """What keeps lines from arriving. A rollout stops at it before every node has the same wrong key."""
         if not self._watcher.scanned.is_set():
             return "the pod logs have not been looked through yet"
+        now = self.clock.monotonic()
+        for pump in self._pumps.values():
+            trouble = pump.delivery.trouble
+            if trouble is not None and now - pump.delivery.trouble_since > UNREADY_AFTER:
+                return f"{pump.name}: {trouble}"
         return None
 
 
@@ -155,7 +193,6 @@ def _warn_of_unbuilt(config: Config) -> None:
     """Say what this version does not do yet instead of leaving it out in silence."""
     later = {
         "metrics.checks": bool(config.metrics.checks),
-        "logs.hold.budget": config.logs.hold.budget > 0,
         "workers": config.workers > 1,
     }
     for key in (key for key, asked in later.items() if asked):

@@ -1,4 +1,4 @@
-"""`outrider intake`: the local Cloud Logging as a command, until Ctrl-C."""
+"""`outrider intake`: the local Cloud Logging and Datadog logs intake as a command, until Ctrl-C."""
 
 import signal
 import sys
@@ -10,10 +10,17 @@ import click
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, envvar="OUTRIDER_INTAKE_HOST", help="Address to bind.")
 @click.option(
-    "--port", default=8085, show_default=True, envvar="OUTRIDER_INTAKE_PORT", help="REST and console; 0: a free one."
+    "--port",
+    default=8085,
+    show_default=True,
+    envvar="OUTRIDER_INTAKE_PORT",
+    help="Both APIs over HTTP, and the console; 0: a free one.",
 )
 @click.option(
-    "--grpc-port", type=int, envvar="OUTRIDER_INTAKE_GRPC_PORT", help="gRPC; 0: a free one; not given: no gRPC."
+    "--grpc-port",
+    type=int,
+    envvar="OUTRIDER_INTAKE_GRPC_PORT",
+    help="Cloud Logging over gRPC; 0: a free one; not given: no gRPC.",
 )
 @click.option(
     "--fault",
@@ -21,7 +28,7 @@ import click
     multiple=True,
     metavar="NAME[:PROBABILITY]",
     envvar="OUTRIDER_INTAKE_FAULT",
-    help="Fail write requests: 401, 403, 429, 500, 503, hang, reset, lost-ack. May be repeated.",
+    help="Fail write requests: 401, 403, 408, 413, 429, 500, 503, hang, reset, lost-ack. May be repeated.",
 )
 @click.option("--seed", type=int, envvar="OUTRIDER_INTAKE_SEED", help="Draw the faults the same way every time.")
 @click.option(
@@ -30,15 +37,26 @@ import click
     show_default=True,
     type=click.IntRange(min=0),
     envvar="OUTRIDER_INTAKE_KEEP",
-    help="Newest entries to keep in full; counters and de-duplication are not bounded by it.",
+    help="Newest entries of each API to keep in full; counters and de-duplication are not bounded by it.",
 )
-def intake(host: str, port: int, grpc_port: int | None, faults: tuple[str, ...], seed: int | None, keep: int) -> None:
-    """Stand in for the Cloud Logging API, with a live console at the printed address."""
+@click.option(
+    "--api-key", envvar="OUTRIDER_INTAKE_API_KEY", metavar="KEY", help="The DD-API-KEY to accept; not given: any."
+)
+def intake(
+    host: str,
+    port: int,
+    grpc_port: int | None,
+    faults: tuple[str, ...],
+    seed: int | None,
+    keep: int,
+    api_key: str | None,
+) -> None:
+    """Stand in for the log APIs of Cloud Logging and Datadog, with a live console at the printed address."""
     from outrider.intake import Intake
 
     stopped = threading.Event()
     try:
-        server = Intake(host, port, grpc_port, faults, seed, keep).start()
+        server = Intake(host, port, grpc_port, faults, seed, keep, api_key=api_key).start()
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--fault") from None
     except ImportError as error:
@@ -48,9 +66,11 @@ def intake(host: str, port: int, grpc_port: int | None, faults: tuple[str, ...],
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     grpc_text = f"gRPC on {server.grpc_target}" if grpc_port is not None else "gRPC off (--grpc-port)"
-    click.echo(f"Cloud Logging intake on {server.url}, {grpc_text}; Ctrl-C ends it", err=True)
+    click.echo(f"Cloud Logging and Datadog intake on {server.url}, {grpc_text}; Ctrl-C ends it", err=True)
     stopped.wait()
     server.stop()
     stats = server.stats()
-    click.echo(f"{stats['received']} entries received, {stats['repeated']} of them repeats", err=True)
+    logs = stats["datadog"]
+    click.echo(f"Cloud Logging: {stats['received']} entries received, {stats['repeated']} of them repeats", err=True)
+    click.echo(f"Datadog: {logs['accepted']} logs received, {logs['repeated']} of them repeats", err=True)
     sys.exit(0)

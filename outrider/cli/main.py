@@ -7,8 +7,9 @@ import click
 
 COMMANDS = {
     "node": "Collect the logs of all pods on this node.",
-    "intake": "Stand in for Cloud Logging on this machine.",
+    "intake": "Stand in for Cloud Logging and Datadog logs on this machine.",
     "demo": "Show everything at work on this machine.",
+    "audit": "Account for every byte and record of a running collector.",
     "validate": "Check a configuration file.",
     "schema": "Print the configuration's JSON schema.",
 }

@@ -1,4 +1,4 @@
-"""`outrider node`: load the configuration, run the collector, end on SIGTERM or SIGINT."""
+"""`outrider node`: run the collector; SIGHUP reloads its configuration, SIGTERM and SIGINT end it."""
 
 import sys
 
@@ -29,31 +29,33 @@ CONFIG_ERROR = 78
 def node(path: str, log_level: str) -> None:
     """Collect the logs of all pods on this node and deliver them.
 
-    Runs until SIGTERM or SIGINT, then sends what it has read, saves its cursors and exits 0.
+    Runs until SIGTERM or SIGINT, then sends what it has read, saves its cursors and exits 0. SIGHUP, or a change of the
+    configuration file, loads the configuration anew; one that cannot be used changes nothing.
+
+    Metrics are also sent to the OpenTelemetry collector that OTEL_EXPORTER_OTLP_ENDPOINT or
+    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT names.
     """
     import logging
     import signal
-
-    from collectors.node import Node
-    from outrider.config import examine
-    from outrider.kube.platform import PlatformError
-    from outrider.kube.pods import KubeConfigError
-    from outrider.pipeline.destinations import NotBuiltError
 
     logging.basicConfig(
         stream=sys.stderr, level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("urllib3").setLevel(logging.ERROR)
-    report = examine(path)
-    for problem in report.problems:
-        click.echo(str(problem), err=True)
-    if report.config is None:
-        sys.exit(CONFIG_ERROR)
-    try:
-        collector = Node(report.config)
-    except (NotBuiltError, PlatformError, KubeConfigError) as e:
-        click.echo(f"{path}: {e}", err=True)
-        sys.exit(CONFIG_ERROR)
+
+    from collectors.reload import Nodes, RefusedError
+    from outrider.pipeline import otel
+
+    nodes = Nodes(path)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: collector.stop.set())
-    collector.run()
+        signal.signal(number, lambda *_: nodes.end())
+    signal.signal(signal.SIGHUP, lambda *_: nodes.reload())
+    exported = otel.start(lambda: nodes.counters)
+    try:
+        nodes.run()
+    except RefusedError as e:
+        click.echo(str(e), err=True)
+        sys.exit(CONFIG_ERROR)
+    finally:
+        if exported is not None:
+            exported.stop()

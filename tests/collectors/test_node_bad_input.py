@@ -211,17 +211,6 @@ def test_a_wrong_type_three_levels_down_ends_with_78_and_names_the_place(tmp_pat
         assert "Traceback" not in node.said
 
 
-def test_an_exporter_that_this_version_cannot_write_to_is_refused_at_the_start(tmp_path: Path) -> None:
-    exporters = {"dd": {"kind": "datadog", "api_key": "x"}}
-    config = {"metrics": {"checks": [{"redis": {"host": "127.0.0.1"}}]}}
-    with node_process(tmp_path, exporters, **config) as node:
-        node.start(ready=False)
-        assert node.exit_code() == 78
-        assert "exporters.dd: this version delivers logs to kind stackdriver and console" in node.said
-        assert "metrics.checks is read but does nothing yet in this version" in node.said
-        assert "Traceback" not in node.said
-
-
 def test_a_telemetry_port_in_use_is_said_and_lived_without(tmp_path: Path) -> None:
     with Sink() as sink, socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

@@ -23,17 +23,19 @@ from typing import Any
 import urllib3
 import yaml
 
-from tests.support.sink import Sink
+from tests.support.sink import DATADOG, Sink
 from tests.support.wait import until
 
 MAIN = ("-m", "outrider.cli.main")
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
+_GOOGLE = {"kind": "stackdriver", "credentials": "none"}
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 def exporter_to(sink: Sink, **more: Any) -> dict[str, Any]:
-    """An exporter of the configuration that writes to `sink`."""
-    return {"kind": "stackdriver", "credentials": "none", "logs_endpoint": sink.url, **more}
+    """An exporter of the configuration that writes to `sink`, of the kind that its vendor takes."""
+    own = {"kind": "datadog", "api_key": "a-key"} if sink.vendor == DATADOG else _GOOGLE
+    return {**own, "logs_endpoint": sink.url, **more}
 
 
 class NodeProcess:
@@ -77,7 +79,7 @@ class NodeProcess:
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
         if ready:
-            until(lambda: not self.alive or self._is_ready(), timeout=20)
+            until(lambda: not self.alive or self.is_ready(), timeout=20)
             assert self.alive, self.said
         return self
 
@@ -113,9 +115,9 @@ class NodeProcess:
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of a page of its telemetry."""
-        found = re.search(r"metrics and probes at (http://[\d.]+:\d+)", self.said)
+        found = re.findall(r"metrics and probes at (http://[\d.]+:\d+)", self.said)
         assert found, f"it does not say where its telemetry is: {self.said}"
-        response = self._http.request("GET", found[1] + path)
+        response = self._http.request("GET", found[-1] + path)  # the newest: a reload may have moved it
         return response.status, response.data.decode()
 
     def metric(self, name: str, **labels: str) -> float:
@@ -139,7 +141,8 @@ class NodeProcess:
         pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether it runs and has looked through the tree."""
         if "metrics and probes at" not in self.said:
             return False
         try:

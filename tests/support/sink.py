@@ -1,8 +1,9 @@
-"""An HTTP sink that knows `entries:write` and nothing of the program under test.
+"""An HTTP sink that knows two vendors' log intakes and nothing of the program under test.
 
-It unpacks and parses what arrives with the standard library alone, applies the defaults that a request may give its
-entries (logName, resource, labels), and keeps every entry of every request that it stored, with the time of arrival
-and as often as it came. What it answers can be told:
+`Sink()` is Cloud Logging's `entries:write`, `Sink(DATADOG)` is Datadog's `/api/v2/logs`. It unpacks and parses what
+arrives with the standard library alone (and zstd), applies the defaults that a request to Google may give its entries
+(logName, resource, labels), and keeps every entry of every request that it stored, with the time of arrival and as
+often as it came. What the vendor forbids or would cut is a complaint. What it answers can be told:
 
     with Sink() as sink:
         sink.next(Fault(503), Fault(429, {"Retry-After": "1"}))    # the next two requests, one each
@@ -10,6 +11,7 @@ and as often as it came. What it answers can be told:
         sink.refuse = lambda entry: …                              # 400 without details if it is true of any entry
         sink.fail_entry = lambda entry: (3, "words") or None       # partial success: these are not stored
         sink.most_bytes = 10_000                                   # 413 for bodies (unpacked) beyond
+    sink.slow = 0.001                                          # requests are read, answers written, a byte at a time
 
 Besides statuses a fault may be HANG (no answer, nothing stored, until `release` or the end), RESET (nothing stored) or
 LOST_ACK (stored, closed without an answer); `delay` makes any of them slow.
@@ -26,11 +28,25 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Literal, cast
+
+from backports import zstd
 
 Entry = dict[str, Any]
 
 HANG, RESET, LOST_ACK = "hang", "reset", "lost-ack"
+
+Vendor = Literal["google", "datadog"]
+GOOGLE: Vendor = "google"
+DATADOG: Vendor = "datadog"
+
+PATHS = {GOOGLE: "/v2/entries:write", DATADOG: "/api/v2/logs"}
+ENCODINGS = {GOOGLE: ("identity", "gzip"), DATADOG: ("identity", "gzip", "zstd")}
+MOST_BYTES = {GOOGLE: 10 * 1024 * 1024, DATADOG: 5_000_000}
+"""Of one request, unpacked."""
+RESERVED = ("ddsource", "ddtags", "hostname", "service", "status")
+DATADOG_ENTRIES, DATADOG_ENTRY_BYTES = 1000, 1_000_000
+"""Datadog: entries of one request; bytes of one entry, beyond which it is cut."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +65,36 @@ class Received:
     entry: Entry
     at: float
     request: int
+    vendor: Vendor = GOOGLE
 
     @property
     def insert_id(self) -> str:
-        return str(self.entry["insertId"])
+        """What a repeat is recognised by."""
+        return str(self.entry["insertId" if self.vendor == GOOGLE else "outrider.id"])
 
     @property
     def text(self) -> str:
         """The payload as one string: a text as it is, an object as JSON."""
+        if self.vendor == DATADOG:
+            return str(self.entry["message"])
         if "textPayload" in self.entry:
             return str(self.entry["textPayload"])
         return json.dumps(self.entry["jsonPayload"], ensure_ascii=False)
 
     @property
     def pod(self) -> str:
+        if self.vendor == DATADOG:
+            tags = dict(tag.partition(":")[::2] for tag in str(self.entry.get("ddtags", "")).split(","))
+            return tags.get("pod_name", "")
         return str(self.entry["resource"]["labels"]["pod_name"])
+
+    @property
+    def told(self) -> tuple[Any, ...]:
+        """Everything that must be the same in a repeat, beside its id."""
+        e = self.entry
+        if self.vendor == DATADOG:
+            return tuple(json.dumps(e.get(key)) for key in sorted(e.keys() | {"message", "timestamp"}))
+        return (e.get("timestamp"), self.text, e["logName"], e["severity"], json.dumps(e["resource"]))
 
 
 @dataclass(frozen=True)
@@ -80,14 +111,18 @@ class Request:
 class Sink:
     """The server; attributes may be set while it runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, vendor: Vendor = GOOGLE) -> None:
+        self.vendor = vendor
         self.requests: list[Request] = []
         self.always: Fault | None = None
         self.refuse: Callable[[Entry], bool] | None = None
         self.fail_entry: Callable[[Entry], tuple[int, str] | None] | None = None
         self.most_bytes: int | None = None
+        self.slow: float | None = None
+        """Seconds between two bytes, for all requests."""
         self.complaints: list[str] = []
-        """What no client may send: bodies that are no JSON, entries that are no objects, wrong paths."""
+        """What no client may send: bodies that are no JSON, entries that are no objects, wrong paths, headers that are
+        missing, more than the vendor takes."""
         self.release = threading.Event()
         self._received: list[Received] = []
         self._script: list[Fault] = []
@@ -139,13 +174,17 @@ class Sink:
         """The payloads of one stream's or all entries in the order of their insertIds, repeats left out."""
         return [r.text for r in sorted(self.first(pod), key=lambda r: r.insert_id)]
 
+    def since(self, position: int) -> list[Received]:
+        """What was stored after the first `position` entries; repeats are included."""
+        with self._lock:
+            return self._received[position:]
+
     # -- what the handler asks ----------------------------------------------------------------------------------------
 
     def take(self, path: str, headers: dict[str, str], body: bytes) -> tuple[Fault, Any]:
         """Judge and keep one request: the fault it meets and the body of the answer."""
         at = time.monotonic()
-        raw = gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
-        entries = self._read(path, raw)
+        raw, entries, dry = self._read(path, headers, body)
         with self._lock:
             fault = self._script.pop(0) if self._script else self.always or Fault()
         if fault.delay:
@@ -156,32 +195,71 @@ class Sink:
         else:
             stored = entries if fault.kind == LOST_ACK else []
             if isinstance(fault.kind, int):
-                answer = _error(fault.kind, f"the sink was told to answer {fault.kind}")
+                answer = self._error(fault.kind, f"the sink was told to answer {fault.kind}")
         with self._lock:
             self.requests.append(Request(at, len(raw), headers, len(entries), fault.kind))
-            self._received += [Received(e, at, len(self.requests)) for e in stored]
+            if not dry:
+                self._received += [Received(e, at, len(self.requests), self.vendor) for e in stored]
         return fault, answer
 
-    def _read(self, path: str, raw: bytes) -> list[Entry]:
-        if path != "/v2/entries:write":
+    def _read(self, path: str, headers: dict[str, str], body: bytes) -> tuple[bytes, list[Entry], bool]:
+        """The unpacked body, its entries, and whether they are not meant to be stored (Google's `dryRun`)."""
+        if path != PATHS[self.vendor]:
             self.complaints.append(f"path {path}")
+        raw = b""
         try:
+            raw = self._unpacked(headers.get("content-encoding", "identity"), body)
+            if len(raw) > MOST_BYTES[self.vendor]:
+                self.complaints.append(f"a body of {len(raw)} bytes")
             request = json.loads(raw.decode("utf-8", "strict"))
-            return [_with_defaults(entry, request) for entry in request["entries"]]
-        except (ValueError, KeyError, TypeError, RecursionError) as e:
+            if self.vendor == DATADOG:
+                return raw, self._datadog_entries(headers, request), False
+            return raw, [_with_defaults(entry, request) for entry in request["entries"]], bool(request.get("dryRun"))
+        except (ValueError, KeyError, TypeError, RecursionError, EOFError, OSError, zstd.ZstdError) as e:
             self.complaints.append(f"{type(e).__name__}: {e}")
-            return []
+            return raw, [], False
+
+    def _unpacked(self, encoding: str, body: bytes) -> bytes:
+        if encoding not in ENCODINGS[self.vendor]:
+            raise ValueError(f"content-encoding {encoding}")
+        return {"identity": bytes, "gzip": gzip.decompress, "zstd": zstd.decompress}[encoding](body)
+
+    def _datadog_entries(self, headers: dict[str, str], request: Any) -> list[Entry]:
+        """The entries of a list, or the one that stands for itself; `{}` is how the Agent asks whether all is well."""
+        if not headers.get("dd-api-key"):
+            self.complaints.append("no DD-API-KEY")
+        if headers.get("content-type", "").partition(";")[0] != "application/json":
+            self.complaints.append(f"content-type {headers.get('content-type')}")
+        entries: list[Entry] = request if isinstance(request, list) else [request] if request else []
+        if len(entries) > DATADOG_ENTRIES:
+            self.complaints.append(f"{len(entries)} entries in a request")
+        for entry in entries:
+            if not isinstance(entry["message"], str) or not isinstance(entry.get("timestamp", 0), int):
+                raise TypeError(f"a message or a timestamp of a wrong type: {str(entry)[:200]}")
+            if not all(
+                isinstance(entry.get(k, ""), str) for k in ("ddsource", "ddtags", "hostname", "service", "status")
+            ):
+                raise TypeError(f"one of the reserved attributes is no string: {str(entry)[:200]}")
+            if len(json.dumps(entry, ensure_ascii=False).encode()) > DATADOG_ENTRY_BYTES:
+                self.complaints.append("an entry that would be cut")
+        return entries
 
     def _judge(self, entries: list[Entry], size: int) -> tuple[Fault, Any, list[Entry]]:
-        if self.most_bytes is not None and size > self.most_bytes:
-            return Fault(413), _error(413, "Request Entity Too Large"), []
+        if size > min(self.most_bytes or size, MOST_BYTES[self.vendor]):
+            return Fault(413), self._error(413, "Request Entity Too Large"), []
         if self.refuse is not None and any(map(self.refuse, entries)):
-            return Fault(400), _error(400, "Invalid value in one of the entries"), []
+            return Fault(400), self._error(400, "Invalid value in one of the entries"), []
         failed = self.fail_entry
         if failed is not None and (errors := {i: e for i, entry in enumerate(entries) if (e := failed(entry))}):
+            assert self.vendor == GOOGLE, "Datadog takes a request as a whole"
             stored = [entry for i, entry in enumerate(entries) if i not in errors]
             return Fault(200 if not errors else 400), _partial(errors), stored
-        return Fault(), {}, entries
+        return Fault(200 if self.vendor == GOOGLE else 202), {}, entries
+
+    def _error(self, status: int, message: str) -> Entry:
+        if self.vendor == DATADOG:
+            return {"errors": [{"status": str(status), "title": "Scripted", "detail": message}]}
+        return _error(status, message)
 
 
 def _with_defaults(entry: Entry, request: Entry) -> Entry:
@@ -225,8 +303,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         sink = cast(_Server, self.server).sink
-        body = self.rfile.read(int(self.headers.get("Content-Length") or "0"))
-        if len(body) < int(self.headers.get("Content-Length") or "0"):
+        slow, length = sink.slow, int(self.headers.get("Content-Length") or "0")
+        body = self.rfile.read(length) if slow is None else self._sip(length, slow)
+        if len(body) < length:
             self.close_connection = True  # the client died while it sent
             return
         fault, answer = sink.take(self.path, {k.lower(): v for k, v in self.headers.items()}, body)
@@ -241,8 +320,28 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         for name, value in fault.headers.items():
             self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
+        if slow is None:
+            self.end_headers()
+            self.wfile.write(data)
+        else:
+            self._drip(data, slow)
+
+    def _sip(self, length: int, pause: float) -> bytes:
+        """As many bytes of a body, one by one; fewer if the client hangs up."""
+        body = bytearray()
+        while len(body) < length and (byte := self.rfile.read(1)):
+            body += byte
+            time.sleep(pause)
+        return bytes(body)
+
+    def _drip(self, data: bytes, pause: float) -> None:
+        """The head of the answer and `data`, byte by byte."""
+        head = b"".join(self._headers_buffer) + b"\r\n"
+        self._headers_buffer.clear()
+        with contextlib.suppress(OSError):
+            for byte in head + data:
+                self.connection.sendall(bytes([byte]))
+                time.sleep(pause)
 
     def _hang_up(self, reset: bool) -> None:
         self.close_connection = True
@@ -258,9 +357,4 @@ class _Handler(BaseHTTPRequestHandler):
 def repeats_are_identical(received: Iterable[Received]) -> bool:
     """Whether entries with one insertId are one entry: the same time, payload and place, whenever they came."""
     seen: dict[str, tuple[Any, ...]] = {}
-    for r in received:
-        e = r.entry
-        told = (e.get("timestamp"), r.text, e["logName"], e["severity"], json.dumps(e["resource"]))
-        if seen.setdefault(r.insert_id, told) != told:
-            return False
-    return True
+    return all(seen.setdefault(r.insert_id, r.told) == r.told for r in received)
