@@ -1,4 +1,4 @@
-"""A stand-in of the Cloud Logging API for tests, demonstrations and laptops: `Intake`, REST and gRPC on one store.
+"""A stand-in of Cloud Logging and of Datadog's log API for tests, demonstrations and laptops: `Intake`.
 
 It stands alone: it shares no code with the exporters it judges.
 """

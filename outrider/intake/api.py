@@ -1,4 +1,4 @@
-"""The API behind both transports: one store, one validation, one place where requests are counted.
+"""Cloud Logging's API behind both transports: one store, one validation, one place where requests are counted.
 
 `write` follows `entries.write`. Every entry is prepared on its own. If all are fine they are stored together. If some
 are not, `partialSuccess` decides: without it nothing is written; with it the good ones are, and the error names the
@@ -8,7 +8,7 @@ others by index. "Failed requests for which no entries are written will not incl
 
 from outrider.intake.clock import Clock
 from outrider.intake.errors import INVALID_ARGUMENT, NOT_FOUND, ApiError, invalid
-from outrider.intake.faults import Faults
+from outrider.intake.faults import GOOGLE, Fault, Faults
 from outrider.intake.listing import Lister, Page
 from outrider.intake.requests import ListRequest, WriteRequest
 from outrider.intake.store import Store
@@ -24,6 +24,10 @@ class Api:
         self.faults = faults
         self._clock = clock
         self._lister = Lister(store)
+
+    def draw(self) -> Fault | None:
+        """The fault that the next write request meets."""
+        return self.faults.draw(GOOGLE)
 
     def write(self, request: WriteRequest) -> None:
         """`entries.write`."""

@@ -29,8 +29,26 @@ _CODES: dict[int, tuple[int, str]] = {
 }
 
 
-class ApiError(Exception):
-    """An answer other than OK.
+class AnswerError(Exception):
+    """An answer that says no, of either vendor."""
+
+    @property
+    def http_status(self) -> int:
+        """The status of the HTTP answer."""
+        raise NotImplementedError
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of the HTTP answer beside the usual ones."""
+        return {}
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body of the HTTP answer."""
+        raise NotImplementedError
+
+
+class ApiError(AnswerError):
+    """An answer of Cloud Logging other than OK.
 
     `code` is the canonical code (google.rpc.Code). `violations` are (field path, description) pairs of a request that
     could not be parsed; `entry_errors` are messages by entry index for a request of which some entries were written.

@@ -1,19 +1,21 @@
 """Faults on demand: how the intake misbehaves when told to.
 
-A fault is written `NAME[:PROBABILITY]`: an HTTP status the API is known to answer, or `hang` (never answers), `reset`
-(the connection breaks before anything is stored) and `lost-ack` (everything is stored, the answer is lost). For every
-write request the faults are drawn in their order, and the first that hits happens. With a seed the draws repeat.
+A fault is written `NAME[:PROBABILITY]`: an HTTP status one of the APIs is known to answer, or `hang` (never answers),
+`reset` (the connection breaks before anything is stored) and `lost-ack` (everything is stored, the answer is lost). For
+every write request the faults are drawn in their order, and the first that hits happens; one that the API of the
+request does not know is passed over. With a seed the draws repeat.
 """
 
 import random
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from outrider.intake import errors
+from outrider.intake.datadog.errors import FAULTS as DATADOG
 from outrider.intake.errors import ApiError
 
-_ANSWERS: dict[str, tuple[int, str]] = {
+GOOGLE: dict[str, tuple[int, str]] = {
     "401": (
         errors.UNAUTHENTICATED,
         "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid"
@@ -31,6 +33,9 @@ _ANSWERS: dict[str, tuple[int, str]] = {
     "500": (errors.INTERNAL, "Internal error encountered."),
     "503": (errors.UNAVAILABLE, "The service is currently unavailable."),
 }
+"""The faults of Cloud Logging that are answers: name -> code, message."""
+
+_ANSWERS = sorted({*GOOGLE, *DATADOG})
 _CONNECTION = ("hang", "reset", "lost-ack")
 
 
@@ -60,8 +65,8 @@ class Fault:
         return self.name if self.probability == 1 else f"{self.name}:{self.probability:g}"
 
     def error(self) -> ApiError | None:
-        """The answer, for a fault that is one."""
-        answer = _ANSWERS.get(self.name)
+        """Cloud Logging's answer, for a fault that is one."""
+        answer = GOOGLE.get(self.name)
         return ApiError(*answer) if answer else None
 
 
@@ -85,7 +90,8 @@ class Faults:
         with self._lock:
             return [str(fault) for fault in self._faults]
 
-    def draw(self) -> Fault | None:
-        """What happens to the next request."""
+    def draw(self, answers: Collection[str]) -> Fault | None:
+        """What happens to the next request, to an API which knows these `answers`."""
         with self._lock:
-            return next((fault for fault in self._faults if self._random.random() < fault.probability), None)
+            known = [fault for fault in self._faults if fault.name in answers or fault.name in _CONNECTION]
+            return next((fault for fault in known if self._random.random() < fault.probability), None)

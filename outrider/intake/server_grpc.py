@@ -63,7 +63,7 @@ class GrpcServer:
         self._server.stop(0.2).wait()
 
     def _write(self, data: bytes, context: Any) -> Any:
-        fault = self._api.faults.draw()
+        fault = self._api.draw()
         if fault and fault.name != "lost-ack":
             self._api.store.count_request(fault.name, len(data), len(data))
             self._fail(fault, context)

@@ -1,4 +1,6 @@
-"""The REST side: HTTP/1.1 with keep-alive, one thread per connection, routes to the API, the console and the controls.
+"""The HTTP side: HTTP/1.1 with keep-alive, one thread per connection; routes to both APIs, console and controls.
+
+Paths under `/api/` are Datadog's and are refused in Datadog's form, all others in Google's.
 
 A request is read whole before anything is decided, so that a refused or faulted request leaves its connection usable.
 `Connections` remembers what is open: stopping the server ends idle keep-alive connections, and a connection can be
@@ -22,7 +24,10 @@ import orjson
 
 from outrider.intake import body
 from outrider.intake.api import Api
-from outrider.intake.errors import INTERNAL, NOT_FOUND, ApiError, invalid
+from outrider.intake.datadog.api import Datadog
+from outrider.intake.datadog.errors import DatadogError
+from outrider.intake.datadog.errors import too_large as datadog_too_large
+from outrider.intake.errors import INTERNAL, NOT_FOUND, AnswerError, ApiError, invalid
 from outrider.intake.faults import Fault
 from outrider.intake.requests import parse_list, parse_write
 
@@ -42,8 +47,9 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], api: Api) -> None:
+    def __init__(self, address: tuple[str, int], api: Api, datadog: Datadog) -> None:
         self.api = api
+        self.datadog = datadog
         self.stopping = threading.Event()
         self._open: set[Any] = set()
         self._lock = threading.Lock()
@@ -113,7 +119,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self._answer()
 
     def do_POST(self) -> None:
-        """entries.write, entries.list, fault control."""
+        """entries.write, entries.list, Datadog's logs and search, fault control."""
         self._answer()
 
     def do_DELETE(self) -> None:
@@ -138,11 +144,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Requests are counted, not logged."""
 
     def _answer(self) -> None:
+        headers: dict[str, str] = {}
         try:
             try:
                 status, kind, data = self._dispatch(self._read())
-            except ApiError as error:
-                status, kind, data = error.http_status, _JSON, orjson.dumps(error.body())
+            except AnswerError as error:
+                status, kind, data, headers = error.http_status, _JSON, orjson.dumps(error.body()), error.headers
             except _AbandonError:
                 self.close_connection = True
                 return
@@ -153,11 +160,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(data)))
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(data)
             self.wfile.flush()
         except OSError:
             self.close_connection = True
+
+    def _too_large(self) -> AnswerError:
+        return datadog_too_large() if self._is_datadog else body.too_large()
+
+    @property
+    def _is_datadog(self) -> bool:
+        return self.path.startswith("/api/")
 
     def _read(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
@@ -169,7 +185,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         size = int(length)
         if size > _MOST_READ:
             self.close_connection = True
-            raise body.too_large()
+            raise self._too_large()
         data = self.rfile.read(size)
         if len(data) < size:
             raise _AbandonError
@@ -187,7 +203,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             total += size
             if total > _MOST_READ or size < 0:
                 self.close_connection = True
-                raise body.too_large()
+                raise self._too_large()
             parts.append(self.rfile.read(size))
             if size:
                 self.rfile.readline(1024)
@@ -207,36 +223,80 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if resource != url.path and self.command == "DELETE" and "/logs/" in resource:
             self.server.api.delete_log(resource)
             return _json({})
+        if self._is_datadog:
+            raise DatadogError(404, "not_found", f"Not found: {self.command} {url.path}")
         raise ApiError(NOT_FOUND, f"Method not found: {self.command} {url.path}")
 
     def _plain(self, data: bytes) -> bytes:
-        return body.decode(data, self.headers.get("Content-Encoding", "").strip().lower())
+        return body.decode(data, self._header("Content-Encoding").lower())
+
+    def _header(self, name: str) -> str:
+        return str(self.headers.get(name, "")).strip()
 
     def write_entries(self, data: bytes, _: dict[str, list[str]]) -> tuple[int, str, bytes]:
         """`entries.write`, with the faults in force."""
         api = self.server.api
-        fault = api.faults.draw()
-        if fault and fault.name != "lost-ack":
-            api.store.count_request(fault.name, len(data), 0)
-            self._fail(fault)
-        outcome, plain = "200", b""
+        fault = api.draw()
+        self._write(
+            data,
+            fault,
+            fault.error() if fault else None,
+            self._plain,
+            lambda plain: api.write(parse_write(body.parse(plain))),
+            api.store.count_request,
+        )
+        return _json({})
+
+    def submit_logs(self, data: bytes, query: dict[str, list[str]]) -> tuple[int, str, bytes]:
+        """Datadog's "send logs", with the faults in force."""
+        api = self.server.datadog
+        fault = api.draw()
         try:
-            plain = self._plain(data)
-            api.write(parse_write(body.parse(plain)))
-        except ApiError as error:
+            self._write(
+                data,
+                fault,
+                api.answer(fault) if fault else None,
+                lambda data: api.decode(data, self._header),
+                lambda plain: api.submit(plain, query),
+                api.store.count_request,
+                "202",
+            )
+        except DatadogError as error:
+            if fault is None:
+                api.store.count_refused(error.reason)
+            raise
+        return 202, _JSON, b"{}"
+
+    def _write(
+        self,
+        data: bytes,
+        fault: Fault | None,
+        answer: AnswerError | None,
+        decode: Callable[[bytes], bytes],
+        take: Callable[[bytes], None],
+        count: Callable[[str, int, int], None],
+        done: str = "200",
+    ) -> None:
+        """Decode and take a body, unless the fault drawn for it comes before; and count the request either way."""
+        if fault and fault.name != "lost-ack":
+            count(fault.name, len(data), 0)
+            self._fail(fault, answer)
+        outcome, plain = done, b""
+        try:
+            plain = decode(data)
+            take(plain)
+        except AnswerError as error:
             outcome = str(error.http_status)
             if fault is None:
                 raise
         finally:
-            api.store.count_request(fault.name if fault else outcome, len(data), len(plain))
+            count(fault.name if fault else outcome, len(data), len(plain))
         if fault:
             raise _AbandonError
-        return _json({})
 
-    def _fail(self, fault: Fault) -> NoReturn:
-        error = fault.error()
-        if error:
-            raise error
+    def _fail(self, fault: Fault, answer: AnswerError | None) -> NoReturn:
+        if answer:
+            raise answer
         if fault.name == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.connection.close()
@@ -260,14 +320,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return _json(answer)
 
     def stats(self, _data: bytes, _: dict[str, list[str]]) -> tuple[int, str, bytes]:
-        """The counters, and the faults in force."""
+        """The counters of both APIs, and the faults in force."""
         api = self.server.api
-        return _json({**api.store.stats(), "faults": api.faults.specs()})
+        return _json({**api.store.stats(), "datadog": self.server.datadog.store.stats(), "faults": api.faults.specs()})
 
     def entries(self, _data: bytes, query: dict[str, list[str]]) -> tuple[int, str, bytes]:
         """Entries as received, after `since`, at most `limit`."""
         since, limit = _number(query, "since", 0), _number(query, "limit", 1000)
         records = self.server.api.store.records(since, limit)
+        return 200, _JSON, b"[" + b",".join(record.line() for record in records) + b"]"
+
+    def search_logs(self, data: bytes, _: dict[str, list[str]]) -> tuple[int, str, bytes]:
+        """Datadog's log search."""
+        return _json(self.server.datadog.search(data, self._header))
+
+    def logs(self, _data: bytes, query: dict[str, list[str]]) -> tuple[int, str, bytes]:
+        """Datadog's logs as received, after `since`, at most `limit`."""
+        since, limit = _number(query, "since", 0), _number(query, "limit", 1000)
+        records = self.server.datadog.store.records(since, limit)
         return 200, _JSON, b"[" + b",".join(record.line() for record in records) + b"]"
 
     def get_faults(self, _data: bytes, _: dict[str, list[str]]) -> tuple[int, str, bytes]:
@@ -295,8 +365,11 @@ _Route = Callable[[Handler, bytes, dict[str, list[str]]], tuple[int, str, bytes]
 _ROUTES: dict[tuple[str, str], _Route] = {
     ("POST", "/v2/entries:write"): Handler.write_entries,
     ("POST", "/v2/entries:list"): Handler.list_entries,
+    ("POST", "/api/v2/logs"): Handler.submit_logs,
+    ("POST", "/api/v2/logs/events/search"): Handler.search_logs,
     ("GET", "/intake/stats"): Handler.stats,
     ("GET", "/intake/entries"): Handler.entries,
+    ("GET", "/intake/logs"): Handler.logs,
     ("GET", "/intake/faults"): Handler.get_faults,
     ("POST", "/intake/faults"): Handler.set_faults,
     ("GET", "/"): Handler.console,

@@ -70,7 +70,7 @@ class Store:
             before = self.last_seq
             for entry in entries:
                 self._add(entry, now)
-            self._tally.arrived(self.last_seq - before, self._clock.monotonic())
+            self._tally.pace.arrived(self.last_seq - before, self._clock.monotonic())
             self._changed.notify_all()
 
     def _add(self, entry: Ready, now: int) -> None:

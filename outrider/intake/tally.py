@@ -10,11 +10,36 @@ _SECONDS = 60
 _RATE_OVER = 5
 
 
-class Tally:
-    """Counters of one intake. `start` and all later `now` are monotonic seconds."""
+class Pace:
+    """How fast entries arrive. `start` and all later `now` are monotonic seconds."""
 
     def __init__(self, start: float) -> None:
         self._start = start
+        self._per_second: Counter[int] = Counter()
+
+    def arrived(self, entries: int, now: float) -> None:
+        """Note that `entries` were written at `now`, and forget seconds that left the window."""
+        second = int(now)
+        self._per_second[second] += entries
+        for old in [past for past in self._per_second if past <= second - _SECONDS]:
+            del self._per_second[old]
+
+    def snapshot(self, now: float) -> dict[str, Any]:
+        """`per_second`, `rate` and `uptime`, JSON-ready."""
+        second = int(now)
+        window = [self._per_second[past] for past in range(second - _SECONDS + 1, second + 1)]
+        return {
+            "per_second": window,
+            "rate": sum(window[-_RATE_OVER - 1 : -1]) / _RATE_OVER,
+            "uptime": now - self._start,
+        }
+
+
+class Tally:
+    """Counters of one API. `start` and all later `now` are monotonic seconds."""
+
+    def __init__(self, start: float) -> None:
+        self.pace = Pace(start)
         self.unique = 0
         self.repeated = 0
         self.conflicting = 0
@@ -26,19 +51,9 @@ class Tally:
         self.lag = 0.0
         self.requests: Counter[str] = Counter()
         self.namespaces: Counter[str] = Counter()
-        self._per_second: Counter[int] = Counter()
-
-    def arrived(self, entries: int, now: float) -> None:
-        """Note that `entries` were written at `now`, and forget seconds that left the window."""
-        second = int(now)
-        self._per_second[second] += entries
-        for old in [past for past in self._per_second if past <= second - _SECONDS]:
-            del self._per_second[old]
 
     def snapshot(self, now: float) -> dict[str, Any]:
         """All numbers, JSON-ready. Names and meaning: docs/intake.md."""
-        second = int(now)
-        window = [self._per_second[past] for past in range(second - _SECONDS + 1, second + 1)]
         return {
             "received": self.unique + self.repeated,
             "unique": self.unique,
@@ -50,8 +65,6 @@ class Tally:
             "lists": self.lists,
             "bytes": {"compressed": self.compressed, "uncompressed": self.uncompressed},
             "namespaces": dict(self.namespaces.most_common()),
-            "per_second": window,
-            "rate": sum(window[-_RATE_OVER - 1 : -1]) / _RATE_OVER,
+            **self.pace.snapshot(now),
             "lag": self.lag,
-            "uptime": now - self._start,
         }

@@ -1,5 +1,7 @@
 """`outrider intake` as a process: it says where it is, serves, and ends cleanly."""
 
+import http.client
+import os
 import re
 import signal
 import subprocess
@@ -33,7 +35,9 @@ def test_it_prints_its_address_and_ends_cleanly(process: "subprocess.Popen[str]"
         assert answer.read() == b'{"faults":["503:0.5"]}'
     process.send_signal(number)
     assert process.wait(5) == 0
-    assert "0 entries received" in process.stderr.read()
+    said = process.stderr.read()
+    assert "Cloud Logging: 0 entries received" in said
+    assert "Datadog: 0 logs received" in said
 
 
 def test_a_bad_fault_and_a_taken_port_are_clear() -> None:
@@ -57,3 +61,19 @@ def test_rest_alone_needs_no_grpc() -> None:
     code = "import sys; from outrider.intake import Intake\nwith Intake(): print('grpc' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"
+
+
+def test_the_key_of_datadog_may_come_from_the_environment() -> None:
+    environment = {**os.environ, "OUTRIDER_INTAKE_API_KEY": "right"}
+    with subprocess.Popen([*RUN, "--port", "0"], stderr=subprocess.PIPE, text=True, env=environment) as started:
+        assert started.stderr is not None
+        port = re.search(r"http://127\.0\.0\.1:(\d+)", started.stderr.readline())
+        assert port is not None
+        statuses = []
+        for key in ("wrong", "right"):
+            connection = http.client.HTTPConnection("127.0.0.1", int(port[1]), timeout=5)
+            connection.request("POST", "/api/v2/logs", b"{}", {"DD-API-KEY": key, "Content-Type": "application/json"})
+            statuses.append(connection.getresponse().status)
+            connection.close()
+        started.kill()
+    assert statuses == [403, 202]

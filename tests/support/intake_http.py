@@ -79,3 +79,30 @@ def refusal(answer: tuple[int, Any]) -> str:
     assert body["error"]["code"] == 400
     assert body["error"]["status"] == "INVALID_ARGUMENT"
     return str(body["error"]["message"])
+
+
+DATADOG = {"DD-API-KEY": "0123456789abcdef", "Content-Type": "application/json"}
+"""Headers without which Datadog takes nothing."""
+
+
+def submit(intake: Intake, body: Any, query: str = "", headers: dict[str, str] | None = None) -> tuple[int, Any]:
+    """Datadog's "send logs"; `body` is bytes or what becomes JSON. Headers given as empty are left out."""
+    sent = {name: value for name, value in {**DATADOG, **(headers or {})}.items() if value}
+    return call(intake, f"/api/v2/logs{query}", body, headers=sent)
+
+
+def found(intake: Intake, query: str = "*", **request: Any) -> list[dict[str, Any]]:
+    """The attributes of the logs on the first page of Datadog's search, which looks at the last 15 minutes."""
+    wanted = {"filter": {"query": query}, "page": {"limit": 1000}, "sort": "timestamp", **request}
+    status, answer = call(intake, "/api/v2/logs/events/search", wanted, headers=DATADOG)
+    assert status == 200, answer
+    return [event["attributes"] for event in answer["data"]]
+
+
+def datadog_refusal(answer: tuple[int, Any]) -> tuple[int, str]:
+    """Status and detail of an answer that must be a refusal in the shape of Datadog's intake."""
+    status, body = answer
+    (error,) = body["errors"]
+    assert sorted(error) == ["detail", "status", "title"]
+    assert error["status"] == str(status)
+    return status, str(error["detail"])
