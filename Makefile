@@ -1,18 +1,26 @@
 # make demo    the main job at work on this machine      make demo ARGS='--seconds 20'
 # make test    the whole suite                           make test ARGS='tests/tail -k rotation'
-# Both set up what they need in .venv first.
+# make faults  every fault as a story, as a table        make faults ARGS='--scale 10 -k kill'
+# make soak    random faults until something breaks      make soak ARGS='--minutes 60 --seed 7'
+# All set up what they need in .venv first.
 
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: demo test lint types layers format docs clean
+.PHONY: demo test faults soak lint types layers format docs clean
 
 demo: .venv/.core
 	@$(BIN)/outrider demo $(ARGS)
 
 test: .venv/.test
 	@$(BIN)/python -m pytest $(ARGS)
+
+faults: .venv/.test
+	@$(BIN)/python -m tests.faults.table $(ARGS)
+
+soak: .venv/.test
+	@OUTRIDER_TESTS_EXPLORE=1 $(BIN)/python -m tests.faults.soak $(ARGS)
 
 lint: .venv/.test
 	$(BIN)/ruff check .
