@@ -82,6 +82,15 @@ class Node:
         self._started = self.clock.now()
         self.counters.collect(lambda: families(self._accounts()))
 
+    def inherit(self, before: "Node") -> None:
+        """Take over the open files of a node that has ended: of what is deleted there is no other copy."""
+        streams = before._watcher.bequest()
+        if before.config.logs.pods == self.config.logs.pods:
+            self._watcher.adopt(streams)
+        else:
+            for files in streams:
+                files.close()
+
     def run(self) -> None:
         """Collect until `stop` is set, then end in order."""
         _raise_descriptor_limit()
@@ -133,7 +142,7 @@ class Node:
     def _found(self, files: StreamFiles) -> None:
         from_end = self.config.logs.start == "end" and not self._watcher.scanned.is_set()
         for name in files.readers:
-            self._pumps[name].follow(files, from_end)
+            self._pumps[name].follow(files, from_end and name not in files.known_to)
 
     def _pump(self, name: str, state: Path) -> Pump:
         exporter = self.config.exporters[name]

@@ -8,8 +8,9 @@ in the same way, as they are read only when a node is made.
 
 A new configuration is provisioned while the old node works: the text is examined, the files it names are read, and the
 whole new node is made. Whatever is wrong is said and counted, and nothing else happens. Only then the old node ends in
-order (what it has read is sent, answers are awaited, cursors saved), and the new one takes up at those cursors. Both
-share the counters; gauges are those of the node that runs (`Counters.heir`).
+order (what it has read is sent, answers are awaited, cursors saved), and the new one takes up at those cursors, with
+the files that were open, for some may have no name any more. Both share the counters; gauges are those of the node that
+runs (`Counters.heir`).
 
 The main thread does this and nothing else, each node runs in a thread of its own. So a signal is heard at any moment,
 and as its handler only puts a word into a `SimpleQueue`, which may be done anywhere, it cannot meet a lock half way.
@@ -22,7 +23,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -56,6 +57,9 @@ class Runs(Protocol):
 
     def run(self) -> None:
         """Work until `stop` is set, then end in order."""
+
+    def inherit(self, before: Any) -> None:
+        """Before `run`: take over what `before`, another of its kind that has ended, had open."""
 
 
 Make = Callable[[Config, Clock, Counters], Runs]
@@ -185,6 +189,8 @@ class Nodes:
         if self._failure is not None:
             log.error("the old node did not end in order", exc_info=self._failure)
             self._failure = None
+        elif self._current is not None:
+            new.node.inherit(self._current.node)
         self._begin(new)
         self._results["applied"].add()
 

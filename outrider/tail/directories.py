@@ -115,3 +115,19 @@ class Directories:
             sharers.remove(directory)
             if not sharers:
                 del self._by_watch[directory.watch]
+
+
+def inode_of(path: str) -> int:
+    """-1 if there is nothing."""
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return -1
+
+
+def mtime_of(path: str) -> int:
+    """Nanoseconds; -1 if there is nothing."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return -1

@@ -40,7 +40,8 @@ class StreamFiles:
     `path` is the live log; `readers` names who will read it; `changed` is called (from the watching thread) whenever
     there is something new to read or to know. `gone` is true once no file of the stream is left on the disk, `over`
     once none but our own links (`links`: their names and inodes) is; `troubled` while one of them, or a directory,
-    cannot be read.
+    cannot be read. Made from what another one was `before` (that nobody uses any more) it takes over its open files;
+    `known_to` are those who read it then.
     """
 
     def __init__(
@@ -51,11 +52,13 @@ class StreamFiles:
         clock: Clock,
         counters: Counters,
         links: Links | None = None,
+        before: "StreamFiles | None" = None,
     ) -> None:
         self.stream = stream
         self.path = path
         self.readers = readers
-        self.generations: tuple[Generation, ...] = ()
+        self.known_to = frozenset[str]() if before is None else before.readers
+        self.generations: tuple[Generation, ...] = () if before is None else before.generations
         self.gone = False
         self.over = False
         self.troubled = False
@@ -67,12 +70,14 @@ class StreamFiles:
         self._links = links
         self._identified: set[int] | None = set()
         self._held = "" if links is None else os.path.join(links.directory(stream), "")
-        self._machine = Rotation()
+        self._machine: Rotation = Rotation() if before is None else before._machine
         self._said: set[str] = set()
         self._open_failures = counters.counter(
             "outrider_file_open_errors_total", "Log files or directories that could not be read when they were found."
         )
         self._rotations = counters.counter("outrider_rotations_total", "Log files that were closed by a rotation.")
+        for generation in self.generations:
+            generation.hand_over(readers)
 
     def directories(self) -> list[str]:
         """Where files of this stream may appear: beside the log and, where that is a link, beside its target."""
@@ -100,6 +105,11 @@ class StreamFiles:
         self.readers -= {reader}
         for generation in self.generations:
             generation.leave(reader)
+
+    def close(self) -> None:
+        """Nobody reads this stream any more."""
+        for generation in self.generations:
+            generation.hand_over(frozenset())
 
     def _look(self) -> None:
         self.troubled, self._identified = False, set()
@@ -217,7 +227,7 @@ class StreamFiles:
             generation.spare = keys.count(key) > 1
             for reader in (generation.waiting | generation.owed) - self.readers:
                 generation.leave(reader)
-        for key in [k for k, g in known.items() if g.gone and not g.waiting]:
+        for key in [k for k, g in known.items() if g.gone and not g.waiting and not g.owed]:
             self._machine.forget(key)
             del known[key]
         self.generations = tuple(sorted(known.values(), key=lambda g: (g.closed_at is None, g.key)))

@@ -170,8 +170,7 @@ class Generation:
             self._close()
             self._fd, self.gz = fd, gz
             self._gz.clear()
-            if not self.waiting:
-                self._close()
+            self._close_if_done()
 
     def hold(self, reader: str) -> None:
         """`reader` wants to read on, though it was through: the file grows again."""
@@ -180,22 +179,34 @@ class Generation:
             self.owed.add(reader)
 
     def release(self, reader: str) -> None:
-        """`reader` is through with this generation; the last one gives the descriptor back."""
+        """`reader` is through with this generation. The descriptor stays until its destination has answered too."""
         with self._lock:
             self.waiting.discard(reader)
             self._gz.pop(reader, None)
-            if not self.waiting:
-                self._close()
+            self._close_if_done()
 
     def settle(self, reader: str) -> None:
-        """The destination of `reader` has answered for everything in this generation."""
+        """The destination of `reader` has answered for everything in this generation; the last one gives the
+        descriptor back.
+        """
         with self._lock:
             self.owed.discard(reader)
+            self._close_if_done()
 
     def leave(self, reader: str) -> None:
         """`reader` wants nothing of it, read or not."""
         self.release(reader)
         self.settle(reader)
+
+    def hand_over(self, readers: frozenset[str]) -> None:
+        """Others read it from now on, from wherever they are. What has neither a name nor a descriptor any more was
+        dealt with.
+        """
+        with self._lock:
+            there = self._fd is not None or not self.gone
+            self.waiting, self.owed = (set(readers), set(readers)) if there else (set(), set())
+            self._gz.clear()
+            self._close_if_done()
 
     # -- what keeps it alive ------------------------------------------------------------------------------------------
 
@@ -235,6 +246,10 @@ class Generation:
         with self._lock:
             self._measure()
             self.given_up = cause
+            self._close()
+
+    def _close_if_done(self) -> None:
+        if not self.waiting and not self.owed:
             self._close()
 
     def _close(self) -> None:

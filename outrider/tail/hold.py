@@ -77,11 +77,15 @@ class Hold:
         """No file of this stream has a name any more; there may be descriptors."""
         self._left[files] = None
 
+    def left(self) -> list[StreamFiles]:
+        """The streams that only descriptors are left of."""
+        return list(self._left)
+
     def check(self, streams: Iterable[StreamFiles]) -> list[StreamFiles]:
         """Add up and let go what is too much; the streams whose files have to be looked at again."""
         changed: dict[StreamFiles, None] = {}
         kept: list[_Kept] = []
-        self._left = {files: None for files in self._left if any(g.waiting for g in files.generations)}
+        self._left = {files: None for files in self._left if any(g.waiting or g.owed for g in files.generations)}
         for files in (*streams, *self._left):
             if files.links and files.links.keys() - self.links.wanted(files.stream, files.generations).keys():
                 changed[files] = None

@@ -21,7 +21,7 @@ from functools import partial
 from outrider.model.clock import Clock
 from outrider.model.counters import Counters
 from outrider.model.stream import Stream
-from outrider.tail.directories import Directories, Directory
+from outrider.tail.directories import Directories, Directory, inode_of, mtime_of
 from outrider.tail.files import StreamFiles
 from outrider.tail.hold import Hold
 from outrider.tail.inotify import Event, Inotify
@@ -69,6 +69,7 @@ class Watcher:
         self._hold = hold
         self._streams: dict[str, StreamFiles] = {}
         self._refused: set[str] = set()
+        self._adopted: dict[str, StreamFiles] = {}
         self._directories = Directories(clock)
         self._by_directory: dict[str, set[str]] = {}
         self._quiet = QuietFiles()
@@ -109,6 +110,14 @@ class Watcher:
         inotify, self._inotify = self._inotify, None
         if inotify is not None:
             inotify.close()
+
+    def bequest(self) -> list[StreamFiles]:
+        """Every stream with open files, for the watcher that comes after this one has stopped."""
+        return [*self._streams.values(), *(self._hold.left() if self._hold is not None else ())]
+
+    def adopt(self, streams: Iterable[StreamFiles]) -> None:
+        """Take over, at the start, what another watcher of the same tree left: files without a name live only there."""
+        self._adopted = {files.path: files for files in streams}
 
     def health(self) -> str | None:
         """None, or why the tree is not watched any more."""
@@ -209,7 +218,7 @@ class Watcher:
         now = self._clock.monotonic()
         polling = self._inotify is None
         known = self._directories.get(self.root)
-        if known is None or known.entry != _inode(self.root):
+        if known is None or known.entry != inode_of(self.root):
             self._scan_root()
         directories = self._directories.all()
         if now - self._polled_directories >= (POLL_DIRECTORIES if polling else POLL_BESIDE_INOTIFY):
@@ -238,7 +247,7 @@ class Watcher:
             self._fall_back("files grow without an event, as on network file systems")
 
     def _poll_directories(self, directories: Iterable[Directory]) -> None:
-        self._rescan(d for d in directories if not d.unreadable and _mtime(d.path) != d.mtime)
+        self._rescan(d for d in directories if not d.unreadable and mtime_of(d.path) != d.mtime)
 
     def _poll_files(self) -> bool:
         grown = self._quiet.grown()
@@ -277,7 +286,7 @@ class Watcher:
             self._refresh(self._streams[path])
 
     def _scan_root(self) -> None:
-        names = self._list(self.root, _inode(self.root), self._scan_root) or {}
+        names = self._list(self.root, inode_of(self.root), self._scan_root) or {}
         for name, inode in names.items():
             path = os.path.join(self.root, name)
             if pod_directory(name) is None:
@@ -286,13 +295,17 @@ class Watcher:
                 self._guarded(partial(self._scan_pod, path, inode))
 
     def _take_up_held(self) -> None:
-        """Streams of which kubelet has nothing any more, but the hold has. What nobody reads needs no hold."""
+        """Streams of which kubelet has nothing any more, but the hold has, or a watcher before this one had. What
+        nobody reads needs no hold.
+        """
         for stream in self._hold.links.streams() if self._hold is not None else ():
             live = os.path.join(self.root, stream.key + ".log")
             if live not in self._streams:
                 self._guarded(partial(self._admit_stream, live, stream.restart))
             if self._hold is not None and live in self._refused:
                 self._hold.links.keep(stream, (), identified=None)
+        for files in list(self._adopted.values()):
+            self._guarded(partial(self._admit_stream, files.path, files.stream.restart))
 
     def _scan_pod(self, path: str, entry: int) -> None:
         names = self._list(path, entry, partial(self._scan_pod, path, entry)) or {}
@@ -334,14 +347,17 @@ class Watcher:
             return
         stream = Stream(names.namespace, names.pod, names.uid, container, restart)
         readers = self._admit(stream)
+        before = self._adopted.pop(path, None)
         if not readers:
             self._refused.add(path)
+            if before is not None:
+                before.close()
             return
         links = None if self._hold is None else self._hold.links
-        files = StreamFiles(stream, path, readers, self._clock, self._counters, links)
+        files = StreamFiles(stream, path, readers, self._clock, self._counters, links, before)
         self._streams[path] = files
         self._refresh(files)
-        if not files.gone:
+        if not files.gone or any(g.waiting for g in files.generations):
             self._found(files)
 
     def _odd(self, path: str) -> None:
@@ -367,20 +383,6 @@ class Watcher:
             if self._hold is not None:
                 self._hold.gone(files)
             self._by_directory = {d: rest for d, all_ in self._by_directory.items() if (rest := all_ - {files.path})}
-
-
-def _inode(path: str) -> int:
-    try:
-        return os.stat(path).st_ino
-    except OSError:
-        return -1
-
-
-def _mtime(path: str) -> int:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return -1
 
 
 def _drain(descriptor: int) -> None:

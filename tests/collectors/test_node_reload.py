@@ -36,13 +36,16 @@ class Setup:
     first: Sink
     second: Sink
     pods: dict[str, Numbered] = field(default_factory=dict)
+    pod_logs: dict[str, PodLog] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
         return self.node.root / "outrider.yaml"
 
     def pod(self, name: str, namespace: str = "shop") -> Numbered:
-        log = PodLog(self.node.pods, namespace, name, f"uid-{name}", SystemClock())
+        if name in self.pods:
+            return self.pods[name]
+        log = self.pod_logs[name] = PodLog(self.node.pods, namespace, name, f"uid-{name}", SystemClock())
         return self.pods.setdefault(name, Numbered(name, log.container("main")))
 
     def with_second(self) -> dict[str, Any]:
@@ -331,3 +334,33 @@ def test_a_reload_asked_for_many_times_is_one(setup: Setup) -> None:
     assert_complete(setup.second, shop)
     assert setup.result("applied") == 1
     assert setup.node.end() == 0
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_files_that_only_the_collector_has_go_from_hand_to_hand(setup: Setup, removed: bool) -> None:
+    """Without a hold, deleted files live as long as the process; a new configuration is not the end of it."""
+    setup.first.always = Fault(503)
+    web = setup.pod("web")
+    for _ in range(12):
+        opened = setup.node.metric("outrider_rotations_total")
+        web.write(20)
+        web.log.rotate()
+        web.write(1)
+        until(lambda opened=opened: setup.node.metric("outrider_rotations_total") > opened)  # type: ignore[misc]
+    assert not list(setup.node.pods.rglob("0.log.*"))[5:], "kubelet has deleted most of them"
+    if removed:
+        setup.pod_logs["web"].remove()
+    setup.write(setup.moved())
+    setup.await_result("applied")
+    await_lines(setup.second, web)
+    assert_complete(setup.second, web)
+    assert setup.node.metric("outrider_lost_generations_total") == 0
+    setup.pod("other").write(1)
+    until(lambda: setup.second.received("other"))
+    until(lambda: descriptors_of_deleted(setup.node) == 0)
+
+
+def descriptors_of_deleted(node: NodeProcess) -> int:
+    assert node.process is not None
+    links = [os.readlink(p) for p in Path(f"/proc/{node.process.pid}/fd").iterdir() if p.is_symlink()]
+    return sum(link.endswith(".log (deleted)") or ".log." in link for link in links)

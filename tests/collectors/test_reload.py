@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,9 @@ class FakeNode:
         self.fail: Exception | None = None
         self.last_words: Exception | None = None
         counters.counter("outrider_nodes_total", "Nodes.").add()
+
+    def inherit(self, before: Any) -> None:
+        self.before = before
 
     def run(self) -> None:
         while not self.stop.wait(0.005):

@@ -96,4 +96,4 @@ class Following:
 
     def close(self) -> None:
         for generation in self.files.generations:
-            generation.release(EXPORTER)
+            generation.leave(EXPORTER)

@@ -59,7 +59,7 @@ class Holding:
         """What the end of the process does to descriptors."""
         for generation in self.files.generations:
             for name in self.exporters:
-                generation.release(name)
+                generation.leave(name)
 
     # -- the watcher --------------------------------------------------------------------------------------------------
 

@@ -55,5 +55,5 @@ def render(
                 entries += encoder.encode(taken.records, context, reader.generation_at)
             clock.advance(1.0)
         for generation in files.generations:
-            generation.release("google")
+            generation.leave("google")
     return entries

@@ -105,10 +105,10 @@ def test_what_was_read_and_is_gone_is_forgotten(tree: Tree) -> None:
     tree.write("0.log.1", line(1))
     tree.write("0.log", line(2))
     tree.look()
-    tree.files.generations[0].release("google")
+    tree.files.generations[0].leave("google")
     (tree.directory / "0.log.1").unlink()
     assert [name for name, *_ in tree.look()] == ["0.log"]
-    tree.files.generations[0].release("google")
+    tree.files.generations[0].leave("google")
     (tree.directory / "0.log").unlink()
     assert tree.look() == []
     assert open_descriptors() == before
@@ -128,11 +128,11 @@ def test_a_storm_of_rotations_leaves_no_descriptor(tree: Tree) -> None:
             tree.write(f"{old.name}.gz", old.read_bytes())
             old.unlink()
         for generation in tree.files.generations[:-1]:
-            generation.release("google")
+            generation.leave("google")
     for name in os.listdir(tree.directory):
         (tree.directory / name).unlink()
     for generation in tree.files.generations:
-        generation.release("google")
+        generation.leave("google")
     assert tree.look() == []
     assert open_descriptors() == before
 

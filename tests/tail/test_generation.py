@@ -115,7 +115,7 @@ def test_a_file_that_is_opened_again_is_read_as_what_it_is_now(path: Path) -> No
     """Read by all, compressed meanwhile, not to be opened when it was looked at; then a reader comes back."""
     generation = opened(path)
     for reader in READERS:
-        generation.release(reader)
+        generation.leave(reader)
     packed = path.with_name("0.log.1.gz")
     packed.write_bytes(gzip.compress(TEXT))
     path.unlink()
@@ -154,18 +154,44 @@ def rebind(generation: Generation, path: Path, gz: bool = False) -> None:
 def test_the_last_reader_gives_the_descriptor_back(path: Path) -> None:
     before = open_descriptors()
     generation = opened(path)
-    generation.release("a")
+    generation.leave("a")
     assert open_descriptors() == before + 1
-    generation.release("b")
-    generation.release("b")
+    generation.leave("b")
+    generation.leave("b")
     assert open_descriptors() == before
+
+
+def test_what_was_read_stays_open_until_it_is_answered_for(path: Path) -> None:
+    """A new configuration would read it again, and its file may have no name any more."""
+    before = open_descriptors()
+    generation = opened(path)
+    for reader in READERS:
+        generation.release(reader)
+    assert open_descriptors() == before + 1
+    for reader in READERS:
+        generation.settle(reader)
+    assert open_descriptors() == before
+
+
+def test_what_is_handed_over_is_read_by_others(path: Path) -> None:
+    before = open_descriptors()
+    generation = opened(path)
+    path.unlink()
+    generation.gone = True
+    generation.release("a")
+    generation.hand_over(frozenset({"c"}))
+    assert generation.read("c", 0, 10) == TEXT[:10]
+    generation.leave("c")
+    assert open_descriptors() == before
+    generation.hand_over(frozenset({"d"}))
+    assert generation.waiting == set(), "there is nothing left of it"
 
 
 def test_what_nobody_reads_any_more_is_not_held_again(path: Path) -> None:
     before = open_descriptors()
     generation = opened(path)
     for reader in READERS:
-        generation.release(reader)
+        generation.leave(reader)
     rebind(generation, path.rename(path.with_name("0.log.1")))
     assert open_descriptors() == before
 
@@ -173,11 +199,11 @@ def test_what_nobody_reads_any_more_is_not_held_again(path: Path) -> None:
 def test_a_reader_may_come_back(path: Path) -> None:
     generation = opened(path)
     for reader in READERS:
-        generation.release(reader)
+        generation.leave(reader)
     generation.hold("a")
     assert generation.read("a", 0, 10) == TEXT[:10]
     before = open_descriptors()
-    generation.release("a")
+    generation.leave("a")
     assert open_descriptors() == before - 1
 
 
@@ -214,7 +240,7 @@ def test_a_compressed_file_reads_like_a_plain_one(
     for reader, offset, size in reads:
         assert generation.read(reader, offset, size) == TEXT[offset : offset + size]
     for reader in READERS:
-        generation.release(reader)
+        generation.leave(reader)
 
 
 def test_the_size_of_a_compressed_file_is_that_of_its_content(tmp_path: Path) -> None:

@@ -432,7 +432,7 @@ def test_what_costs_nothing_goes_first_and_then_the_oldest_of_all_streams(setup:
     assert check(400_000) == ["budget", None], "the older of two of which either would do"
     assert check(1)[1] == "budget"
     for generation in files.generations:
-        generation.release("google")
+        generation.leave("google")
 
 
 def test_descriptors_of_a_stream_that_is_gone_count(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:

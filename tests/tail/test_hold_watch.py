@@ -68,7 +68,7 @@ class Run:
         self.watcher.stop()
         for files in self.found:
             for generation in files.generations:
-                generation.release("google")
+                generation.leave("google")
 
 
 @pytest.fixture

@@ -190,6 +190,7 @@ def test_a_rotation_that_comes_back_with_more(log: Path, forgotten: bool) -> Non
     assert following.read() == []
     assert following.reader.ended
     if forgotten:
+        following.ack()
         following.look()
         assert following.files.generations == ()
     append(away, line(b"2"))
@@ -234,6 +235,7 @@ def test_descriptors_are_given_back(log: Path) -> None:
         rotated(log, n)
         append(log, line(b"%d" % n))
         following.read_over(1)
+        following.ack()
         if n > 2:
             log.with_name(f"0.log.{n - 2}").unlink()
     assert open_descriptors() == before + 1

@@ -79,7 +79,7 @@ class Watching:
         self.watcher.stop()
         for files in self.found:
             for generation in files.generations:
-                generation.release("google")
+                generation.leave("google")
 
 
 @pytest.fixture(autouse=True)
@@ -701,7 +701,7 @@ def test_nothing_is_held_open_after_the_end(root: Path, inotify: bool, started: 
         watching.watcher.arm(files)
         watching.watcher.look_again(files)
         for generation in files.generations:
-            generation.release("google")
+            generation.leave("google")
     with open(path, "ab") as f:
         f.write(LINE % 2)
     assert open_descriptors() == before
@@ -728,7 +728,7 @@ def test_a_storm_of_pods_and_rotations_leaves_nothing_behind(root: Path) -> None
         assert max(sizes) == 0
         for files in watching.found:
             for generation in files.generations:
-                generation.release("google")
+                generation.leave("google")
     assert open_descriptors() == before
 
 
