@@ -81,6 +81,7 @@ class Datadog(msgspec.Struct, frozen=True):
         forms.STATSD,
         Doc("Send metrics to the DogStatsD server of an Agent instead (`udp://host:8125`, `unix:///path`)."),
     ] = None
+    tls: Tls = Tls()
     compress: Annotated[Literal["gzip", "zstd", "none"], Doc("Compression of request bodies.")] = "gzip"
     batch: Batch = Batch()
     tags: Annotated[

@@ -36,6 +36,7 @@ def log_destination(
             rules=exporter.processing_rules,
             connections=exporter.batch.in_flight,
             compress=exporter.compress,
+            ca=exporter.tls.ca,
         )
     return _stackdriver(name, exporter, cluster, clock, counters)
 

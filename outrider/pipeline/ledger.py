@@ -104,7 +104,8 @@ def families(books: Mapping[str, list[Account]]) -> list[Family]:
     for exporter, accounts in books.items():
         for account in accounts:
             plain = account.plain()
-            labels = {k: str(plain[k]) for k in ("namespace", "pod", "container", "restart")} | {"exporter": exporter}
+            names = ("namespace", "pod", "uid", "container", "restart")  # a pod may come back under its name
+            labels = {"exporter": exporter, **{name: str(plain[name]) for name in names}}
             lost = sum(account.lost.values())
             for state, n in {**plain["bytes"], "lost": lost}.items():
                 size.append((_labels(labels, state=state), n))

@@ -57,8 +57,9 @@ class Packer:
             records = self._redactor.apply(records)
         for i in range(0, len(records), SLICE):
             part = records[i : i + SLICE]
+            before = followed.rejected
             entries = self._encode(part, followed)
-            followed.left_out += max(0, len(part) - len(entries))
+            followed.left_out += max(0, len(part) - len(entries) - (followed.rejected - before))
             rest = records[i + SLICE :]
             if rest:
                 self._gather(followed, entries, min(taken.boundary, min(r[0] for r in rest)), part[-1][1])
@@ -76,6 +77,8 @@ class Packer:
                 half = len(records) // 2
                 return self._encode(records[:half], followed) + self._encode(records[half:], followed)
             self._failed()
+            followed.made += 1
+            followed.rejected += 1
             self._dead_letters.bury_record(followed.reader.stream.key, records[0], f"{type(e).__name__}: {e}")
             return []
 
