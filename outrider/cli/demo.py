@@ -1,12 +1,17 @@
 """`outrider demo`: the whole way of a log line, on this machine, to be watched.
 
-What is shown goes to standard error; the summary goes to standard output, and whether it balances is the exit code.
+What is shown goes to standard error; the summary goes to standard output, with the totals of the collector's own ledger
+(`outrider audit` shows all of it). Whether both balance is the exit code.
 """
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from outrider.cli.audit import Ledger
 
 EXIT_OFF = 1
 """The sums do not balance."""
@@ -44,13 +49,16 @@ EXIT_INTERRUPTED = 130
 def demo(
     ctx: click.Context, seconds: float | None, rate: float, seed: int, plain: bool, svg: Path | None, output: str
 ) -> None:
-    """Watch logs travel: pods that print, the node collector, and a stand-in of Cloud Logging.
+    """Watch logs travel: pods that print, the node collector, and a stand-in of Cloud Logging and Datadog.
 
     Needs no cluster and no account; everything runs on this machine and leaves nothing behind. Ends with a summary:
-    every line written is an entry received, or was joined to one.
+    every line written is an entry received by both vendors, or was joined to one; and with the ledger of the collector.
 
     Exit codes: 0 the sums balance, 1 they do not, 2 wrong usage, 70 a part failed, 130 interrupted twice.
     """
+    import msgspec
+
+    from outrider.cli.audit import Ledger, document
     from outrider.demo.children import DemoError
     from outrider.demo.run import Options, run
 
@@ -62,5 +70,24 @@ def demo(
     except KeyboardInterrupt:
         click.echo("outrider demo: interrupted", err=True)
         ctx.exit(EXIT_INTERRUPTED)
-    click.echo(json.dumps(summary.as_dict(), indent=2) if output == "json" else summary.as_text())
-    ctx.exit(0 if summary.balanced else EXIT_OFF)
+    ledger = msgspec.convert(summary.ledger, Ledger)
+    if output == "json":
+        click.echo(json.dumps({**summary.as_dict(), "ledger": document(ledger, everything=False)}, indent=2))
+    else:
+        click.echo(f"{summary.as_text()}\n\n{_books(ledger)}")
+    ctx.exit(0 if summary.balanced and ledger.balanced else EXIT_OFF)
+
+
+def _books(ledger: "Ledger") -> str:
+    """The totals of every exporter, of the streams that are still on the node."""
+    lines = []
+    for name, exporter in ledger.exporters.items():
+        held, records = exporter.total()
+        lines += [
+            f"the collector's ledger of the {len(exporter.streams)} streams still on the node, {name}:",
+            f"  {held.disk:,} bytes on disk = {held.skipped:,} skipped + {held.acknowledged:,} acknowledged"
+            f" + {held.in_flight:,} in flight + {sum(held.lost.values()):,} lost + {held.behind:,} behind",
+            f"  {records.read:,} records read = {records.accepted:,} accepted + {records.rejected:,} rejected"
+            f" + {records.left_out:,} left out + {records.in_flight:,} in flight",
+        ]
+    return "\n".join([*lines, "the ledger balances" if ledger.balanced else "the ledger does not balance"])

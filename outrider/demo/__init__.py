@@ -1,1 +1,1 @@
-"""`outrider demo`: pods that print, an intake, `outrider node` between them, and the sum that has to balance."""
+"""`outrider demo`: pods that print, an intake, `outrider node` between them, and the sums that have to balance."""

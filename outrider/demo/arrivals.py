@@ -1,18 +1,21 @@
 """What has arrived at the intake, asked for over its control endpoints while the demo runs.
 
-`GET /intake/stats` counts; `GET /intake/entries?since=SEQ` gives the entries themselves in the order of
-arrival. The counts decide the balance. The entries are for the screen and for the lag, the time from an entry's own
-timestamp to its `receiveTimestamp`; when more have arrived than one answer holds, the older ones are passed over.
+`GET /intake/stats` counts for both vendors; Datadog's logs are counted by service, of which each belongs to one
+namespace here. The counts decide the balance. `GET /intake/entries?since=SEQ` gives the entries of Cloud Logging in the
+order of arrival, for the screen and for the lag, the time from an entry's own timestamp to its `receiveTimestamp`; when
+more have arrived than one answer holds, the older ones are passed over.
 """
 
 import statistics
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import orjson
 import urllib3
 
+from outrider.demo.balance import VENDORS
 from outrider.demo.children import DemoError
 from outrider.demo.screen import Seen
 
@@ -22,15 +25,15 @@ _RECENT, _SAMPLES, _SHOWN, _SECONDS = 300, 100_000, 40, 120
 
 
 class Arrivals:
-    """The intake at `url` as seen at the last `poll`."""
+    """The intake at `url` as seen at the last `poll`. `services` gives the namespace of every service."""
 
-    def __init__(self, url: str) -> None:
-        self.received: dict[str, int] = {}
-        """Per namespace, entries counted once however often they were sent."""
-        self.repeats = self.rejected = 0
+    def __init__(self, url: str, services: Mapping[str, str]) -> None:
+        self.received: dict[str, dict[str, int]] = {vendor: {} for vendor in VENDORS}
+        """Per vendor and namespace, entries counted once however often they were sent."""
+        self.repeats, self.rejected = dict.fromkeys(VENDORS, 0), dict.fromkeys(VENDORS, 0)
         self.rates: deque[float] = deque(maxlen=_SECONDS)
         """Entries that arrived in each of the last seconds."""
-        self._url = url
+        self._url, self._services = url, services
         self._http = urllib3.PoolManager(retries=False, timeout=10.0)
         self._seen = 0
         self._last: deque[Seen] = deque(maxlen=PAGE)
@@ -40,15 +43,14 @@ class Arrivals:
 
     @property
     def total(self) -> int:
-        """Entries of all namespaces."""
-        return sum(self.received.values())
+        """Entries of all vendors and namespaces."""
+        return sum(sum(counts.values()) for counts in self.received.values())
 
     def poll(self, now: float) -> None:
         """Ask again; `now` in monotonic seconds. DemoError if the intake does not answer as it should."""
         try:
             stats = orjson.loads(self._get("/intake/stats"))
-            self.received = {str(name): int(n) for name, n in stats["namespaces"].items()}
-            self.repeats, self.rejected = int(stats["repeated"]), int(stats["rejected"])
+            self._take_counts(stats, stats["datadog"])
             since = max(self._seen, int(stats["last_seq"]) - PAGE)
             for entry in orjson.loads(self._get(f"/intake/entries?since={since}&limit={PAGE}")):
                 self._take(entry)
@@ -69,6 +71,14 @@ class Arrivals:
         """That quantile of all lags seen, in seconds; None if none were."""
         ordered = sorted(self._lags)
         return ordered[min(len(ordered) - 1, int(quantile * len(ordered)))] if ordered else None
+
+    def _take_counts(self, google: dict[str, Any], datadog: dict[str, Any]) -> None:
+        logs: Counter[str] = Counter()
+        for service, n in datadog["services"].items():
+            logs[self._services.get(service, f"service {service}")] += int(n)
+        self.received = {"google": {str(name): int(n) for name, n in google["namespaces"].items()}, "datadog": logs}
+        self.repeats = {"google": int(google["repeated"]), "datadog": int(datadog["repeated"])}
+        self.rejected = {"google": int(google["rejected"]), "datadog": sum(map(int, datadog["dropped"].values()))}
 
     def _take(self, entry: dict[str, Any]) -> None:
         self._seen = max(self._seen, int(entry["seq"]))

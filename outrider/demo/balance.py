@@ -1,8 +1,8 @@
-"""The demo's sum: does everything that was written have its entry, and nothing twice?
+"""The demo's sum: does everything that was written have its entry at each vendor, and nothing twice?
 
 A newline in a log file is one *line*. A collector makes fewer entries of them, in exactly two ways: a long line was
 written in parts (`P … P F`), of which all but the last disappear in the record; and the lines of a stack trace
-disappear in the entry of its first one. So, per namespace and without rounding:
+disappear in the entry of its first one. So, per namespace and vendor, and without rounding:
 
     lines written = entries received, each counted once + parts joined + trace lines joined
 """
@@ -13,16 +13,20 @@ from typing import Any
 
 from outrider.demo.kubelet import Counts
 
+VENDORS = {"google": "Cloud Logging", "datadog": "Datadog"}
+"""Who gets everything: the name of the node's exporter, and the vendor's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One namespace: what was written into its files and what the intake has of it."""
+    """One namespace: what was written into its files and what each vendor has of it."""
 
     namespace: str
     lines: int
     parts: int
     traces: int
-    received: int
+    received: dict[str, int]
+    """By vendor."""
 
     @property
     def expected(self) -> int:
@@ -30,33 +34,42 @@ class Row:
         return self.lines - self.parts - self.traces
 
     @property
-    def difference(self) -> int:
-        """Entries too many (positive) or missing (negative); 0 if the row balances."""
-        return self.received - self.expected
+    def differences(self) -> dict[str, int]:
+        """By vendor: entries too many (positive) or missing (negative); all 0 if the row balances."""
+        return {vendor: n - self.expected for vendor, n in self.received.items()}
+
+    @property
+    def missing(self) -> int:
+        """Entries that have not arrived, of all vendors."""
+        return sum(-min(n, 0) for n in self.differences.values())
 
 
-def rows(written: Mapping[str, Counts], traces: Mapping[str, int], received: Mapping[str, int]) -> list[Row]:
-    """One row per namespace that was written to or received from, by name."""
+def rows(
+    written: Mapping[str, Counts], traces: Mapping[str, int], received: Mapping[str, Mapping[str, int]]
+) -> list[Row]:
+    """One row per namespace that was written to or received from, by name. `received` is by vendor and namespace."""
     return [
-        Row(name, counts.lines, counts.parts, traces.get(name, 0), received.get(name, 0))
-        for name in sorted({*written, *received})
+        Row(name, counts.lines, counts.parts, traces.get(name, 0), {v: n.get(name, 0) for v, n in received.items()})
+        for name in sorted({*written, *(name for counts in received.values() for name in counts)})
         for counts in [written.get(name, Counts())]
     ]
 
 
 def total(parts: list[Row]) -> Row:
     """The sum of all rows, named `total`."""
-    sums = [sum(getattr(r, name) for r in parts) for name in ("lines", "parts", "traces", "received")]
-    return Row("total", *sums)
+    lines, joined, traces = (sum(getattr(r, name) for r in parts) for name in ("lines", "parts", "traces"))
+    return Row("total", lines, joined, traces, {v: sum(r.received.get(v, 0) for r in parts) for v in VENDORS})
 
 
 def verdict(parts: list[Row]) -> str:
     """`balanced`, or what differs and where."""
-    off = [r for r in parts if r.difference]
-    if not off:
-        return "balanced"
-    words = [f"{r.namespace}: {abs(r.difference):,} {'too many' if r.difference > 0 else 'missing'}" for r in off]
-    return "not balanced: entries of " + "; ".join(words)
+    off = [
+        f"{r.namespace} at {VENDORS[vendor]}: {abs(n):,} {'too many' if n > 0 else 'missing'}"
+        for r in parts
+        for vendor, n in r.differences.items()
+        if n
+    ]
+    return "not balanced: entries of " + "; ".join(off) if off else "balanced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +86,26 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What the demo prints at its end. Lags are in seconds; None where nothing arrived to measure them by."""
+    """What the demo prints at its end. `repeats` and `rejected` are by vendor. Lags are of Cloud Logging's entries, in
+    seconds; None where nothing arrived to measure them by. `ledger` is what the node's `/ledger` answered last.
+    """
 
     rows: list[Row]
     events: Events
     seconds: float
-    repeats: int
-    rejected: int
+    repeats: dict[str, int]
+    rejected: dict[str, int]
     lag_p50: float | None
     lag_p99: float | None
+    ledger: dict[str, Any]
 
     @property
     def balanced(self) -> bool:
-        """Every namespace has exactly the entries its lines make."""
-        return not any(r.difference for r in self.rows)
+        """Every namespace has exactly the entries its lines make, at every vendor."""
+        return not any(any(r.differences.values()) for r in self.rows)
 
     def as_dict(self) -> dict[str, Any]:
-        """The summary as `-o json` prints it."""
+        """The summary as plain data, without the ledger."""
         return {
             "verdict": verdict(self.rows),
             "balanced": self.balanced,
@@ -104,41 +120,49 @@ class Summary:
         }
 
     def as_text(self) -> str:
-        """The summary as a table and a few sentences, for people."""
-        head = ("namespace", "lines written", "entries received", "parts joined", "trace lines joined", "difference")
+        """The summary as a table and a few sentences, for people, without the ledger."""
+        head = ["namespace", "lines", "parts", "trace lines"]
+        head += [column for name in VENDORS.values() for column in (name, "off")]
         body = [
-            (r.namespace, f"{r.lines:,}", f"{r.received:,}", f"{r.parts:,}", f"{r.traces:,}", f"{r.difference:+,}")
+            [r.namespace, f"{r.lines:,}", f"{r.parts:,}", f"{r.traces:,}"]
+            + [cell for vendor, n in r.differences.items() for cell in (f"{r.received[vendor]:,}", f"{n:+,}")]
             for r in [*self.rows, total(self.rows)]
         ]
-        widths = [max(len(line[n]) for line in [head, *body]) for n in range(len(head))]
+        widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
         table = [
             "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
             for line in [head, *body]
         ]
-        t, e = total(self.rows), self.events
+        e = self.events
         return "\n".join(
             [
                 *table,
                 "",
-                f"{t.lines:,} lines written = {t.received:,} entries received + {t.parts:,} parts joined"
-                f" + {t.traces:,} trace lines joined{_off(t.difference)}",
-                f"entries repeated {self.repeats:,}, rejected {self.rejected:,}; files rotated {e.rotations:,},"
-                f" gzipped {e.gzips:,}, removed {e.removed:,}; pods born {e.born}, died {e.died};"
-                f" containers restarted {e.restarts}",
-                f"from the line's timestamp to the intake: {_lag(self.lag_p50)} median, {_lag(self.lag_p99)} p99;"
+                *(self._sum(vendor) for vendor in VENDORS),
+                f"files rotated {e.rotations:,}, gzipped {e.gzips:,}, removed {e.removed:,}; pods born {e.born},"
+                f" died {e.died}; containers restarted {e.restarts}",
+                f"from the line's timestamp to Cloud Logging: {_lag(self.lag_p50)} median, {_lag(self.lag_p99)} p99;"
                 f" {self.seconds:.1f} s of writing",
                 verdict(self.rows),
             ]
         )
 
+    def _sum(self, vendor: str) -> str:
+        t = total(self.rows)
+        return (
+            f"{VENDORS[vendor]}:\n  {t.lines:,} lines written = {t.received[vendor]:,} entries received"
+            f" + {t.parts:,} parts joined + {t.traces:,} trace lines joined{_off(t.differences[vendor])}\n"
+            f"  entries repeated {self.repeats[vendor]:,}, rejected {self.rejected[vendor]:,}"
+        )
 
-def _row_dict(row: Row) -> dict[str, int]:
+
+def _row_dict(row: Row) -> dict[str, Any]:
     return {
         "lines_written": row.lines,
         "entries_received": row.received,
         "parts_joined": row.parts,
         "trace_lines_joined": row.traces,
-        "difference": row.difference,
+        "difference": row.differences,
     }
 
 

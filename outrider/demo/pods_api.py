@@ -48,10 +48,11 @@ class DemoPod:
             metadata["ownerReferences"] = [
                 {"apiVersion": version, "kind": kind, "name": name, "uid": self.uid[::-1], "controller": True}
             ]
+        image = f"demo/{self.labels['app']}:1"  # Datadog's service is an image's short name
         status = {"name": self.container, "restartCount": self.restarts, "ready": self.phase == "Running"}
         return {
             "metadata": metadata,
-            "spec": {"nodeName": node, "containers": [{"name": self.container, "image": "demo"}]},
+            "spec": {"nodeName": node, "containers": [{"name": self.container, "image": image}]},
             "status": {"phase": self.phase, "startTime": created, "containerStatuses": [status]},
         }
 

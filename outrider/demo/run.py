@@ -1,10 +1,11 @@
 """The demo: an intake, a node full of pods that print, `outrider node` between them, and a screen that shows it live.
 
-The intake and the node are child processes, each started as a user would start it; the pods are written by a thread of
-this process. All files lie in one temporary directory. At the end (after `--seconds`, or at Ctrl-C) the order is:
-the pods stop printing; the intake is watched until it has everything, or nothing has come for a while; the node is
-asked to end; the sums are compared. A second Ctrl-C ends all of it at once. Signals reach only this process: the
-children have sessions of their own, and the kernel kills them should this process die.
+The intake stands in for both vendors, and every line goes to both. The intake and the node are child processes, each
+started as a user would start it; the pods are written by a thread of this process. All files lie in one temporary
+directory. At the end (after `--seconds`, or at Ctrl-C) the order is: the pods stop printing; the intake is watched
+until it has everything, or nothing has come for a while; the node is asked for its ledger, then to end; the sums are
+compared. A second Ctrl-C ends all of it at once. Signals reach only this process: the children have sessions of their
+own, and the kernel kills them should this process die.
 """
 
 import contextlib
@@ -20,22 +21,25 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import orjson
+import urllib3
 import yaml
 
 from outrider.demo import balance
 from outrider.demo.arrivals import Arrivals
-from outrider.demo.balance import Row, Summary
+from outrider.demo.balance import VENDORS, Row, Summary
 from outrider.demo.children import Child, DemoError
 from outrider.demo.display import Show, display
 from outrider.demo.pods_api import PodsApi
 from outrider.demo.screen import View, svg
-from outrider.demo.workload import Workload
+from outrider.demo.workload import SERVICES, Workload
 from outrider.model.clock import SystemClock
 
 OUTRIDER = (sys.executable, "-m", "outrider.cli.main")
 """The command that starts the intake and the node."""
 _INTAKE = ("intake", "--host", "127.0.0.1", "--port", "0", "--keep", "20000")
 _URL = r"(http://127\.0\.0\.1:\d+)"
+_TELEMETRY = f"metrics and probes at {_URL}"
 _START = 30.0
 _DONE = "done"
 _STEP, _LOOK = 0.02, 0.25
@@ -66,7 +70,7 @@ def run(options: Options, outrider: Sequence[str] = OUTRIDER) -> Summary:
         )
         intake = stack.enter_context(Child("outrider intake", [*outrider, *_INTAKE], root / "intake.log"))
         url = intake.wait_for(_URL, _START)
-        print(f"Cloud Logging intake, with a console: {url}", file=sys.stderr, flush=True)
+        print(f"Cloud Logging and Datadog intake, with a console: {url}", file=sys.stderr, flush=True)
         workload = Workload(root / "pods", SystemClock(), rate=options.rate, seed=options.seed)
         stack.callback(workload.close)
         api = PodsApi(workload.pods)
@@ -77,7 +81,7 @@ def run(options: Options, outrider: Sequence[str] = OUTRIDER) -> Summary:
         )
         stack.enter_context(api)
         show = stack.enter_context(display(options.plain))
-        demo = _Demo(workload, Arrivals(url), intake, node, show)
+        demo = _Demo(workload, Arrivals(url, SERVICES), intake, node, show)
         stack.callback(demo.stop_writing)
         demo.write(options.seconds, stop)
         if options.svg:
@@ -93,7 +97,11 @@ def configuration(root: Path, intake: str, kubelet: str) -> dict[str, Any]:
         "state": str(root / "state"),
         "kube": {"source": "kubelet", "url": kubelet},
         "logs": {"pods": str(root / "pods")},
-        "exporters": {"google": {"kind": "stackdriver", "credentials": "none", "logs_endpoint": intake}},
+        "exporters": {
+            "google": {"kind": "stackdriver", "credentials": "none", "logs_endpoint": intake},
+            "datadog": {"kind": "datadog", "api_key": "any", "logs_endpoint": intake},
+        },
+        "routes": [{"to": list(VENDORS)}],
         "telemetry": {"listen": "127.0.0.1:0"},
     }
 
@@ -132,7 +140,7 @@ class _Demo:
         """Wait for what is still on the way, but not for ever."""
         began = progressed = time.monotonic()
         before = self._arrivals.total
-        while any(row.difference < 0 for row in self._rows()):
+        while any(row.missing for row in self._rows()):
             now = time.monotonic()
             if self._arrivals.total != before:
                 before, progressed = self._arrivals.total, now
@@ -142,7 +150,8 @@ class _Demo:
             self._look("the pods are still; the rest is on its way")
 
     def finish(self) -> Summary:
-        """End the node, then add up."""
+        """Ask the node for its ledger, end it, then add up."""
+        ledger = self._ledger()
         code = self._node.end()
         self._look(_DONE)
         if code:
@@ -155,6 +164,7 @@ class _Demo:
             events=self._workload.events(),
             lag_p50=self._arrivals.lag(0.5),
             lag_p99=self._arrivals.lag(0.99),
+            ledger=ledger,
         )
 
     def view(self, note: str = "") -> View:
@@ -175,6 +185,15 @@ class _Demo:
 
     def _rows(self) -> list[Row]:
         return balance.rows(self._workload.counts(), self._workload.traces, self._arrivals.received)
+
+    def _ledger(self) -> dict[str, Any]:
+        page = self._node.wait_for(_TELEMETRY, _START) + "/ledger"
+        try:
+            answer = urllib3.request("GET", page, timeout=10.0, retries=False)
+            ledger: dict[str, Any] = orjson.loads(answer.data)
+        except (urllib3.exceptions.HTTPError, ValueError) as e:
+            raise DemoError(f"the node's ledger is not to be had: {e}") from e
+        return ledger
 
     def _look(self, note: str = "") -> None:
         """See that all parts are alive, ask the intake, and show it."""

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from outrider.demo.balance import Events, Row, total
+from outrider.demo.balance import VENDORS, Events, Row, total
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -47,10 +47,10 @@ class View:
     seconds: float
     rows: list[Row]
     events: Events = field(default_factory=Events)
-    repeats: int = 0
-    rejected: int = 0
+    repeats: dict[str, int] = field(default_factory=dict)
+    rejected: dict[str, int] = field(default_factory=dict)
     rates: list[float] = field(default_factory=list)
-    """Entries that arrived in each of the last seconds, oldest first."""
+    """Entries that arrived in each of the last seconds, at all vendors, oldest first."""
     lags: dict[str, float] = field(default_factory=dict)
     """Per namespace, the median of the last entries."""
     last: list[Seen] = field(default_factory=list)
@@ -74,9 +74,10 @@ def status_line(view: View) -> str:
     t, e = total(view.rows), view.events
     rate = view.rates[-1] if view.rates else 0.0
     lag = f", lag {max(view.lags.values()):.1f} s" if view.lags else ""
+    received = ", ".join(f"{VENDORS[vendor]} {n:,}" for vendor, n in t.received.items())
     return (
-        f"{view.seconds:5.1f} s  {t.lines:,} lines written, {t.received:,} entries received ({rate:,.0f}/s),"
-        f" {t.expected - t.received:,} on the way{lag}; joined {t.parts:,} parts, {t.traces:,} trace lines;"
+        f"{view.seconds:5.1f} s  {t.lines:,} lines written, entries received: {received} ({rate:,.0f}/s),"
+        f" {t.missing:,} on the way{lag}; joined {t.parts:,} parts, {t.traces:,} trace lines;"
         f" rotations {e.rotations}, gzips {e.gzips}; pods born {e.born}, died {e.died};"
         f" node {view.node_memory / 1e6:.0f} MB, {view.node_cpu:.0f} % CPU" + (f"; {view.note}" if view.note else "")
     )
@@ -92,7 +93,7 @@ def draw(view: View, width: int = 110, height: int = 32) -> "RenderableType":
     head = Text.assemble(
         ("outrider demo", "bold"),
         f"   {int(view.seconds) // 60:02d}:{int(view.seconds) % 60:02d}",
-        "   pods' logs → outrider node → Cloud Logging intake   ",
+        f"   pods' logs → outrider node → {', '.join(VENDORS.values())}   ",
         (f"node {view.node_memory / 1e6:.0f} MB {view.node_cpu:.0f} % CPU", "bold"),
         (f"   {view.note}" if view.note else "", "bold yellow"),
     )
@@ -115,18 +116,17 @@ def _namespaces(view: View) -> "Table":
 
     table = Table(expand=True, box=None, pad_edge=False, header_style="dim")
     table.add_column("namespace")
-    for name in ("lines written", "parts joined", "trace lines joined", "entries received", "on the way", "lag"):
+    for name in ("lines", "parts", "trace lines", *VENDORS.values(), "on the way", "lag"):
         table.add_column(name, justify="right")
     for row in [*view.rows, total(view.rows)]:
-        behind = row.expected - row.received
         lag = view.lags.get(row.namespace)
         table.add_row(
             row.namespace,
             f"{row.lines:,}",
             f"{row.parts:,}",
             f"{row.traces:,}",
-            f"{row.received:,}",
-            Text(f"{behind:,}", style="yellow" if behind else "green"),
+            *(f"{n:,}" for n in row.received.values()),
+            Text(f"{row.missing:,}", style="yellow" if row.missing else "green"),
             "" if lag is None else f"{lag:.2f} s",
             style="bold" if row.namespace == "total" else "",
         )
@@ -143,8 +143,8 @@ def _events(view: View) -> "RenderableType":
         ("pods born", view.events.born),
         ("died", view.events.died),
         ("restarts", view.events.restarts),
-        ("repeats", view.repeats),
-        ("rejected", view.rejected),
+        ("repeats", sum(view.repeats.values())),
+        ("rejected", sum(view.rejected.values())),
     )
     text = Text("\n")
     for name, value in parts:

@@ -56,6 +56,8 @@ APPS = (
     App("kube-system", "kube-proxy", "kube-proxy", "Static", 1, lines.kube_proxy, labels={"tier": "node"}),
 )
 JOB = App("batch", "report", "report", "Job", 3, lines.report, labels={"schedule": "minutely"})
+SERVICES = {app.name: app.namespace for app in (*APPS, JOB)}
+"""The namespace of each service, which is how Datadog calls an app."""
 
 
 @dataclass(slots=True)

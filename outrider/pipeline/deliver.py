@@ -6,7 +6,7 @@ What each verdict leads to (the table of answers is the exporter's):
     * PARTIAL: the rejected are buried, passing failures tried again.
     * RETRY: again, after a jittered exponential pause, or after what Retry-After asks for.
     * REFRESH: new credentials, then as RETRY.
-    * HOLD: as RETRY with longer pauses, and the log says so: nothing is skipped.
+    * HOLD: again after 5 to 30 s, or once the credentials change, and the log says so: nothing is skipped.
     * SPLIT: each half by itself. An entry that stands alone is the guilty one: it is sent in a plainer form if it has
       one, else buried. If the destination refuses anything whatever (`probe`), no entry is guilty: that is a HOLD.
 

@@ -1,8 +1,9 @@
 """The least that can stand for `outrider intake` and `outrider node`, so that the demo is tested by itself.
 
 The node knows what an entry is by a shortcut: every `F` line, except those that only a trace's later lines look like.
-`STUB` in the environment makes the node misbehave: `lose` (an entry), `twice` (delivers one more than there are),
-`die` (at once).
+What it sends is counted for both vendors, each service being a pod's app. `STUB` in the environment makes the node
+misbehave: `lose` (an entry, at both vendors), `lose-datadog` (at one of them), `twice` (delivers one more than there
+are), `die` (at once), `cook` (its ledger does not balance), `hide` (it has no ledger).
 """
 
 import json
@@ -10,8 +11,10 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 import urllib.request
+from collections import Counter
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -34,11 +37,14 @@ class Intake(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/intake/stats":
-            namespaces: dict[str, int] = {}
-            for e in self.entries:
-                name = e["resource"]["labels"]["namespace_name"]
-                namespaces[name] = namespaces.get(name, 0) + 1
-            stats = {"namespaces": namespaces, "repeated": 0, "rejected": 0, "last_seq": len(self.entries)}
+            labels = [e["resource"]["labels"] for e in self.entries]
+            namespaces = Counter(found["namespace_name"] for found in labels)
+            services = Counter(service(found["pod_name"]) for found in labels)
+            if os.environ.get("STUB") == "lose-datadog" and services:
+                services["web"] -= 1
+            datadog = {"services": services, "repeated": 0, "dropped": {}}
+            seq = len(self.entries)
+            stats = {"namespaces": namespaces, "repeated": 0, "rejected": 0, "last_seq": seq, "datadog": datadog}
             self.answer(json.dumps(stats).encode())
         else:
             since, limit = (int(n) for n in re.findall(r"=(\d+)", self.path))
@@ -46,6 +52,23 @@ class Intake(BaseHTTPRequestHandler):
 
     def answer(self, body: bytes) -> None:
         self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class Ledger(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        stream = {"namespace": "shop", "pod": "web-1", "uid": "u", "container": "nginx", "restart": 0}
+        size = {"disk": 5001 if os.environ.get("STUB") == "cook" else 5000, "acknowledged": 4000, "behind": 1000}
+        stream |= {"bytes": size, "records": {"read": 40, "accepted": 39, "left_out": 1}}
+        exporters = {name: {"streams": [stream]} for name in ("google", "datadog")}
+        hidden = os.environ.get("STUB") == "hide" or self.path != "/ledger"
+        body = b"no" if hidden else json.dumps({"time": 2.0, "started": 1.0, "exporters": exporters}).encode()
+        self.send_response(404 if hidden else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -66,6 +89,9 @@ def node(config: dict[str, Any]) -> None:
     mode = os.environ.get("STUB", "")
     if mode == "die":
         sys.exit("the stub was told to die")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Ledger)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(f"metrics and probes at http://127.0.0.1:{server.server_address[1]}", flush=True)
     files: dict[int, tuple[Path, BinaryIO]] = {}  # by inode: held open, so none is used again
     while True:
         last_round = not running
@@ -102,6 +128,10 @@ def read(pods: Path, files: dict[int, tuple[Path, BinaryIO]]) -> list[dict[str, 
             if match and not (match[2] == b"stderr" and LATER.match(match[3])):
                 found.append(entry(path.parent.parent.name, match[1], match[3]))
     return found
+
+
+def service(pod: str) -> str:
+    return next(app for app in ("web", "cart-api", "gateway", "ledger", "fraud", "kube-proxy", "report") if app in pod)
 
 
 def entry(directory: str, when: bytes, text: bytes) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the demo knows of the intake, asked of a real one."""
+"""What the demo knows of both vendors, asked of a real intake."""
 
 import json
 import time
@@ -11,6 +11,8 @@ from outrider.demo import arrivals
 from outrider.demo.arrivals import Arrivals
 from outrider.demo.children import DemoError
 from outrider.intake import Intake
+
+SERVICES = {"web": "shop", "cart": "shop", "report": "batch"}
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def send(intake: Intake, namespace: str, *entries: dict[str, object]) -> int:
 
 
 def test_entries_are_counted_once_per_namespace_and_shown_in_their_own_order(intake: Intake) -> None:
-    seen = Arrivals(intake.url)
+    seen = Arrivals(intake.url, SERVICES)
     seen.poll(0)
     assert (seen.total, seen.last, seen.lag(0.5)) == (0, [], None)
     first = {"insertId": "a", "timestamp": stamp(3), "textPayload": "late"}
@@ -52,15 +54,34 @@ def test_entries_are_counted_once_per_namespace_and_shown_in_their_own_order(int
     assert send(intake, "shop", first) == 200
     assert send(intake, "shop", {"insertId": "d", "timestamp": "2990-01-01T00:00:00Z", "textPayload": "x"}) == 400
     seen.poll(0.5)
-    assert (seen.received, seen.total) == ({"shop": 2, "batch": 1}, 3)
-    assert (seen.repeats, seen.rejected) == (1, 1)
+    assert (seen.received["google"], seen.total) == ({"shop": 2, "batch": 1}, 3)
+    assert (seen.repeats["google"], seen.rejected["google"]) == (1, 1)
     assert [e.text for e in seen.last] == ["late", "late", "early", "m"]
     assert [e.severity for e in seen.last] == ["DEFAULT", "DEFAULT", "ERROR", "DEFAULT"]
     assert {(e.namespace, e.pod) for e in seen.last} == {("shop", "web-1"), ("batch", "web-1")}
 
 
+def test_datadogs_logs_are_counted_once_by_the_namespaces_of_their_services(intake: Intake) -> None:
+    seen = Arrivals(intake.url, SERVICES)
+    now = int(time.time() * 1000)
+    logs: list[dict[str, object]] = [
+        {"message": "m", "service": service, "timestamp": now, "outrider.id": str(n)}
+        for n, service in enumerate(("web", "web", "cart", "report", "stray"))
+    ]
+    too_old = {"message": "m", "service": "web", "timestamp": now - 86_400_000, "outrider.id": "old"}
+    for body in (logs, logs[:2], [too_old]):
+        headers = {"DD-API-KEY": "any", "Content-Type": "application/json"}
+        answer = urllib3.request("POST", intake.url + "/api/v2/logs", body=json.dumps(body).encode(), headers=headers)
+        assert answer.status == 202
+    assert send(intake, "shop", {"insertId": "a", "timestamp": stamp(0), "textPayload": "x"}) == 200
+    seen.poll(0)
+    assert seen.received == {"google": {"shop": 1}, "datadog": {"shop": 3, "batch": 1, "service stray": 1}}
+    assert seen.total == 6
+    assert (seen.repeats, seen.rejected) == ({"google": 0, "datadog": 2}, {"google": 0, "datadog": 1})
+
+
 def test_lag_is_from_the_entrys_time_to_its_receipt_and_repeats_do_not_count(intake: Intake) -> None:
-    seen = Arrivals(intake.url)
+    seen = Arrivals(intake.url, SERVICES)
     entries = [{"insertId": str(n), "timestamp": stamp(n), "textPayload": "x"} for n in range(11)]
     for _ in range(2):
         assert send(intake, "shop", *entries) == 200
@@ -81,14 +102,14 @@ def test_lag_is_from_the_entrys_time_to_its_receipt_and_repeats_do_not_count(int
     ],
 )
 def test_the_text_of_an_entry(intake: Intake, payload: dict[str, object], text: str) -> None:
-    seen = Arrivals(intake.url)
+    seen = Arrivals(intake.url, SERVICES)
     assert send(intake, "shop", {"insertId": "a", "timestamp": stamp(0), **payload}) == 200
     seen.poll(0)
     assert [e.text for e in seen.last] == [text]
 
 
 def test_rates_are_of_whole_seconds(intake: Intake) -> None:
-    seen = Arrivals(intake.url)
+    seen = Arrivals(intake.url, SERVICES)
     for now, count in ((0.0, 0), (0.5, 4), (1.0, 2), (1.5, 1), (3.0, 3)):
         for n in range(count):
             assert send(intake, "shop", {"insertId": f"{now}-{n}", "timestamp": stamp(0), "textPayload": "x"}) == 200
@@ -100,7 +121,7 @@ def test_more_than_one_answer_holds_are_counted_and_the_newest_are_shown(
     intake: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(arrivals, "PAGE", 3)
-    seen = Arrivals(intake.url)
+    seen = Arrivals(intake.url, SERVICES)
     entries = [{"insertId": str(n), "timestamp": stamp(20 - n), "textPayload": str(n)} for n in range(10)]
     assert send(intake, "shop", *entries) == 200
     seen.poll(0)
@@ -110,8 +131,8 @@ def test_more_than_one_answer_holds_are_counted_and_the_newest_are_shown(
 
 def test_an_intake_that_is_not_there_or_speaks_otherwise_is_a_clear_error(intake: Intake) -> None:
     with pytest.raises(DemoError, match="answered 404"):
-        Arrivals(intake.url + "/elsewhere").poll(0)
+        Arrivals(intake.url + "/elsewhere", {}).poll(0)
     url = intake.url
     intake.stop()
     with pytest.raises(DemoError, match="cannot be reached"):
-        Arrivals(url).poll(0)
+        Arrivals(url, {}).poll(0)

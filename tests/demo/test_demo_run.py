@@ -62,14 +62,17 @@ def test_a_good_run_balances_and_leaves_nothing_behind(tmp_path: Path) -> None:
     summary = json.loads(out)
     assert summary["verdict"] == "balanced"
     t = summary["total"]
-    assert t["lines_written"] == t["entries_received"] + t["parts_joined"] + t["trace_lines_joined"]
+    for vendor in ("google", "datadog"):
+        assert t["lines_written"] == t["entries_received"][vendor] + t["parts_joined"] + t["trace_lines_joined"]
+    assert summary["ledger"]["balanced"]
+    assert summary["ledger"]["exporters"]["datadog"]["bytes"]["balance"] == 0
     assert t["lines_written"] == pytest.approx(2.8 * 300, rel=0.2)
     assert t["trace_lines_joined"] >= 9
     assert set(summary["namespaces"]) == {"shop", "payments", "kube-system", "batch"}
     assert (summary["born"], summary["restarts"]) == (1, 1)
     assert 0 <= summary["lag_p50"] <= summary["lag_p99"] < 60
     console, *said = err.splitlines()
-    assert re.fullmatch(r"Cloud Logging intake, with a console: http://127\.0\.0\.1:\d+", console)
+    assert re.fullmatch(r"Cloud Logging and Datadog intake, with a console: http://127\.0\.0\.1:\d+", console)
     assert 3 <= len(said) <= 12
     assert all("lines written" in line for line in said)
     assert "<svg" in (tmp_path / "x.svg").read_text()
@@ -80,16 +83,32 @@ def test_a_good_run_balances_and_leaves_nothing_behind(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stub", "words"),
     [
-        ("twice", r"not balanced: entries of shop: 1 too many"),
-        ("lose", r"not balanced: entries of [a-z-]+: 1 missing"),
+        ("twice", r"not balanced: entries of shop at Cloud Logging: 1 too many; shop at Datadog: 1 too many"),
+        ("lose", r"not balanced: entries of ([a-z-]+) at Cloud Logging: 1 missing; \1 at Datadog: 1 missing"),
+        ("lose-datadog", r"not balanced: entries of shop at Datadog: 1 missing"),
+        ("cook", r"balanced"),
     ],
 )
 def test_sums_that_are_off_are_said_and_are_the_exit_code(tmp_path: Path, stub: str, words: str) -> None:
     code, out, err = run(tmp_path, "--seconds", "0.6", stub=stub, idle=1)
     assert code == 1, err
-    assert re.fullmatch(words, out.splitlines()[-1])
+    verdict, _, *books = out.splitlines()[-9:]
+    assert re.fullmatch(words, verdict)
+    for at, vendor in ((0, "google"), (3, "datadog")):
+        assert books[at] == f"the collector's ledger of the 1 streams still on the node, {vendor}:"
+        assert books[at + 1].endswith(
+            "bytes on disk = 0 skipped + 4,000 acknowledged + 0 in flight + 0 lost + 1,000 behind"
+        )
+        assert books[at + 2] == "  40 records read = 39 accepted + 0 rejected + 1 left out + 0 in flight"
+    assert books[6] == f"the ledger {'does not balance' if stub == 'cook' else 'balances'}"
     assert list(tmp_path.iterdir()) == []
     assert programs(tmp_path) == []
+
+
+def test_a_ledger_that_is_not_to_be_had_is_a_failure(tmp_path: Path) -> None:
+    code, out, err = run(tmp_path, "--seconds", "0.6", stub="hide")
+    assert (code, out) == (70, "")
+    assert "the node's ledger is not to be had" in err
 
 
 def test_a_part_that_fails_ends_it_with_that_parts_last_words(tmp_path: Path) -> None:
@@ -109,7 +128,7 @@ def test_a_signal_ends_it_cleanly_with_the_summary(tmp_path: Path, number: int) 
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
-    assert out.splitlines()[-1] == "balanced"
+    assert "balanced" in out.splitlines()
     assert list(tmp_path.iterdir()) == []
     assert programs(tmp_path) == []
 

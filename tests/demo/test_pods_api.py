@@ -24,6 +24,7 @@ def test_the_list_is_a_pod_list_asked_for_anew_each_time() -> None:
     assert {k: answer.json()[k] for k in ("kind", "apiVersion")} == {"kind": "PodList", "apiVersion": "v1"}
     (item,) = answer.json()["items"]
     assert item["metadata"]["labels"] == {"app": "web"}
+    assert item["spec"]["containers"][0]["image"] == "demo/web:1"
     assert item["metadata"]["creationTimestamp"] == "2026-08-23T10:11:12Z"
     assert item["spec"]["nodeName"] == "demo-node"
 

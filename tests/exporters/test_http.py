@@ -1,13 +1,21 @@
-"""Documents are the same whatever their coding, and are not held whole while they are compressed."""
+"""Documents are the same whatever their coding, and are not held whole while they are compressed; every wait ends."""
 
 import gzip
+import socket
+import threading
+import time
 import tracemalloc
+from pathlib import Path
 
 import orjson
 import pytest
 from backports import zstd
 
-from outrider.exporters.http import SLICE, document
+from outrider.exporters import http
+from outrider.exporters.http import SLICE, NoAnswerError, Poster, document
+from tests.support.certificates import self_signed
+from tests.support.raw_server import Behaviour, raw_server, silent, trickle
+from tests.support.sink import Sink
 
 UNPACK = {"gzip": gzip.decompress, "zstd": zstd.decompress, "none": bytes}
 
@@ -34,3 +42,52 @@ def test_a_compressed_document_is_never_held_whole(coding: str) -> None:
     whole = sum(map(len, entries))
     assert len(body) < whole / 4
     assert peak < whole / 2
+
+
+DRIPS = [
+    trickle(b"HTTP/1.1 200 OK\r\n", b"X-More: 1\r\n"),
+    trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"."),
+    trickle(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n.\r\n"),
+    silent,
+]
+
+
+@pytest.mark.parametrize("behaviour", DRIPS, ids=["headers", "body", "chunks", "silence"])
+def test_an_answer_that_drips_has_an_end(behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every byte begins the wait anew, as sockets count; a request that never ends would hold its batch for ever."""
+    monkeypatch.setattr(http, "WHOLE_ANSWER_TIMEOUT", 0.5)
+    with raw_server(behaviour) as address:
+        poster = Poster(f"http://{address}/x", 1, None)
+        began = time.monotonic()
+        with pytest.raises(NoAnswerError, match="no answer from http://"):
+            poster.post(b"{}", {})
+        assert time.monotonic() - began < 5
+        poster.close()
+
+
+def test_over_tls_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    context, certificate = self_signed(tmp_path)
+
+    def behave(connection: socket.socket, over: threading.Event) -> None:
+        with context.wrap_socket(connection, server_side=True) as secure:
+            DRIPS[0](secure, over)
+
+    monkeypatch.setattr(http, "WHOLE_ANSWER_TIMEOUT", 0.5)
+    with raw_server(behave) as address:
+        poster = Poster(f"https://{address}/x", 1, str(certificate))
+        with pytest.raises(NoAnswerError):
+            poster.post(b"{}", {})
+        poster.close()
+
+
+def test_the_next_request_is_not_hung_up_by_the_timer_of_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "WHOLE_ANSWER_TIMEOUT", 0.3)
+    with Sink() as sink:
+        poster = Poster(sink.url + "/v2/entries:write", 1, None)
+        answers = []
+        began = time.monotonic()
+        while time.monotonic() - began < 1.0:
+            answers.append(poster.post(b"no JSON", {"Content-Type": "application/json"}).status)
+        poster.close()
+    assert len(answers) > 5
+    assert set(answers) == {200}
