@@ -77,7 +77,8 @@ class _Walk:
         return self._scalar(shape, node, path)
 
     def _scalar(self, shape: Shape, node: Node, path: str) -> Any:
-        value = self.findings.expanded(node, path, typed=not isinstance(shape, Text))
+        verbatim = isinstance(shape, Text) and shape.role == "verbatim"
+        value = node.value if verbatim else self.findings.expanded(node, path, typed=not isinstance(shape, Text))
         if value is INVALID:
             return INVALID
         try:

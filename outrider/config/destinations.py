@@ -64,7 +64,9 @@ class ProcessingRule(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, forms.RULE_NAME, Doc("What the rule is called in messages.")]
     pattern: Annotated[Regex, Doc("The pattern (RE2).")]
     replace_placeholder: Annotated[
-        str, forms.Text("a string", pattern=""), Doc("mask_sequences: the replacement; `$1` inserts the first group.")
+        str,
+        forms.Text("a string", pattern="", role="verbatim"),
+        Doc("mask_sequences: the replacement; `$1` or `${1}` inserts the first group, `$$` is a dollar sign."),
     ] = ""
 
 

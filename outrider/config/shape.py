@@ -71,13 +71,14 @@ class Fraction:
 class Text:
     """A string: `pattern` is what the schema can say of it, `check` (raises ValueError with the reason) the rest.
 
-    `role` is `exporter` for the name of an exporter and `file` for a path that should exist.
+    `role` is `exporter` for the name of an exporter, `file` for a path that should exist, and `verbatim` for a text in
+    which `$` is no variable's.
     """
 
     allowed: str = "a string"
     pattern: str = r"\S"
     check: Callable[[str], object] | None = None
-    role: Literal["", "exporter", "file"] = ""
+    role: Literal["", "exporter", "file", "verbatim"] = ""
 
 
 @dataclass(frozen=True, slots=True)

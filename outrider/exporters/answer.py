@@ -61,9 +61,9 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     value = headers.get("Retry-After")
     if value is None:
         return None
-    if value.strip().isdigit():
+    if value.isascii() and value.strip().isdigit():
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

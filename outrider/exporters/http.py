@@ -11,13 +11,18 @@ import socket
 import ssl
 import sys
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from outrider.config.secrets import without_password
+
 CONNECT_TIMEOUT, ANSWER_TIMEOUT, WHOLE_ANSWER_TIMEOUT = 10.0, 60.0, 120.0
+MAX_ANSWER = 4 << 20
+"""Bytes of an answer that are read, and that it may unpack to. An error for each of ten thousand entries takes less."""
 SLICE = 128 * 1024
 """Bytes, about, that go into the compressor at a time."""
 
@@ -61,6 +66,22 @@ def _zstd() -> Any:
 
 
 _COMPRESSORS: dict[str, Callable[[], Any]] = {"gzip": _gzip, "zstd": _zstd}
+
+
+class Response(NamedTuple):
+    """What came back; a body beyond MAX_ANSWER is cut."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def _unpacked(body: bytes, headers: Mapping[str, str]) -> bytes:
+    """The body without a coding that nobody asked for: some proxies do not mind that. As it is if that fails."""
+    if headers.get("Content-Encoding") == "gzip":
+        with contextlib.suppress(zlib.error):
+            return zlib.decompressobj(wbits=31).decompress(body, MAX_ANSWER)
+    return body
 
 
 class _Answered:
@@ -113,7 +134,7 @@ class Poster:
     """Posts to one URL. Safe to use from several threads."""
 
     def __init__(self, url: str, connections: int, ca: str | None) -> None:
-        self._url = url
+        self._url, self._name = url, without_password(url)
         context = ssl.create_default_context(cafile=ca) if url.startswith("https:") else None
         self._pool = urllib3.PoolManager(
             maxsize=connections,
@@ -124,21 +145,30 @@ class Poster:
         )
         self._pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
 
-    def post(self, body: bytes, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+    def post(self, body: bytes, headers: Mapping[str, str]) -> Response:
         """The response, whatever its status. Raises NoAnswerError."""
         _now.answered = answered = _Answered()
         timer = threading.Timer(WHOLE_ANSWER_TIMEOUT, answered.hang_up)
         timer.daemon = True
         timer.start()
         try:
-            response = self._pool.request("POST", self._url, body=body, headers=headers, redirect=False)
+            response = self._pool.request(
+                "POST", self._url, body=body, headers=headers, redirect=False, preload_content=False
+            )
+            said = bytearray()
+            while len(said) < MAX_ANSWER and (part := response.read1(MAX_ANSWER - len(said), decode_content=False)):
+                said += part
+            if len(said) < MAX_ANSWER:
+                response.release_conn()
+            else:
+                response.close()  # what is left of it is not worth the connection
         except (urllib3.exceptions.HTTPError, OSError) as e:
-            raise NoAnswerError(f"no answer from {self._url}: {type(e).__name__}: {e}"[:400]) from None
+            raise NoAnswerError(f"no answer from {self._name}: {type(e).__name__}: {e}"[:400]) from None
         finally:
             timer.cancel()
         if answered.late:  # what there is of it may look whole
-            raise NoAnswerError(f"no answer from {self._url} within {WHOLE_ANSWER_TIMEOUT:g} s that was whole")
-        return response
+            raise NoAnswerError(f"no answer from {self._name} within {WHOLE_ANSWER_TIMEOUT:g} s that was whole")
+        return Response(response.status, response.headers, _unpacked(bytes(said), response.headers))
 
     def close(self) -> None:
         self._pool.clear()

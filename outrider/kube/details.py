@@ -16,6 +16,9 @@ from outrider.model.pod import KEPT_ENV, Container
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for JSON that is broken, of another shape, or nested beyond reason."""
 
+MAX_ENV = 1024
+"""Characters that are kept of an environment variable: more than any name of a service has."""
+
 
 class _EnvVar(msgspec.Struct, rename="camel"):
     name: str = ""
@@ -130,7 +133,7 @@ def _containers(spec: _Spec, status: _PodStatus) -> dict[str, Container]:
 
 def _container(spec: _ContainerSpec, status: _ContainerStatus) -> Container:
     ended = status.last_state.terminated if status.last_state is not None else None
-    env = {e.name: e.value for e in spec.env or () if e.name in KEPT_ENV and e.value and e.value_from is None}
+    env = {e.name: e.value[:MAX_ENV] for e in spec.env or () if e.name in KEPT_ENV and e.value and e.value_from is None}
     return Container(
         image=spec.image or status.image,
         image_id=status.image_id,

@@ -66,6 +66,11 @@ class Pattern:
         return f"compiled({self.text!r})"
 
     @property
+    def steps(self) -> int:
+        """Instructions of the compiled pattern: what a byte may cost."""
+        return int(self._regexp.programsize)
+
+    @property
     def groups(self) -> int:
         """How many groups capture."""
         return int(self._regexp.groups)

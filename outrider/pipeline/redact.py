@@ -18,6 +18,7 @@ that no rule changes keeps its bytes, bad ones too.
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -33,6 +34,8 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_MARKS = {ord("0"): "'", ord("1"): "`"}
+"""What tells keys apart that have become one, in the digits of two."""
 _NO_ANCHOR = re.compile(r"\\[^Az]|\[\^")
 _ANCHOR = re.compile(r"[$^]|\\[Az]")
 
@@ -72,7 +75,7 @@ class _Replacing:
         """
         pieces: list[bytes] = []
         changed: set[int] = set()
-        keys: set[bytes] = set()
+        keys: dict[bytes, int] = {}
         done = 0
         for i, m in enumerate(_TOKEN.finditer(line)):
             token = self._token(m, keys)
@@ -82,7 +85,7 @@ class _Replacing:
                 changed.add(i)
         return (b"".join([*pieces, line[done:]]) if pieces else line), changed
 
-    def _token(self, m: re.Match[bytes], keys: set[bytes]) -> bytes | None:
+    def _token(self, m: re.Match[bytes], keys: dict[bytes, int]) -> bytes | None:
         """The token (with its colon) if it changed."""
         string, colon, number = m.groups()
         if string is None:
@@ -94,9 +97,10 @@ class _Replacing:
             return None
         if colon is None:
             return orjson.dumps(made.decode())
-        while made in keys and self.text(made + b"'") == made + b"'":  # two keys must not become one
-            made += b"'"
-        keys.add(made)
+        keys[made] = n = keys.get(made, 0) + 1  # two keys must not become one
+        apart = made + bin(n)[3:].translate(_MARKS).encode()
+        if n > 1 and self.text(apart) == apart:
+            made = apart
         return orjson.dumps(made.decode()) + colon
 
     def across(self, line: bytes, changed: set[int]) -> bytes:
@@ -106,10 +110,11 @@ class _Replacing:
         if self.quoted:
             return self.text(line)
         tokens = [(m.start(), m.end() - len(m["colon"] or b"")) for m in _TOKEN.finditer(line)]
+        begins, stops = [begin for begin, _ in tokens], [stop for _, stop in tokens]
 
         def made(m: Any) -> bytes:
             start, end = m.span()
-            over = [i for i, (begin, stop) in enumerate(tokens) if start < stop and begin < end]
+            over = range(bisect_right(stops, start), bisect_left(begins, end))
             known = any(i in changed or (tokens[i][0] <= start and end <= tokens[i][1]) for i in over)
             return self._made(m) if over and not known else m.group()
 
@@ -143,9 +148,9 @@ class Redactor:
         for record in records:
             content = record[3]
             valid = content if content.isascii() else valid_utf8(content)
-            if matches(valid) or (valid[:1] in b"{ \t\r\n" and (always or b"\\" in valid) and self._inside(valid)):
+            if matches(valid) or ((b"\\" in valid or (always and valid[:1] in b"{ \t\r\n")) and self._inside(valid)):
                 clean = self._clean(valid, changed)
-                if clean is not valid:
+                if clean != valid:
                     record = (*record[:3], clean)
             append(record)
         for counter, lines in zip(self._counters, changed, strict=True):
@@ -158,18 +163,33 @@ class Redactor:
         if self._always:
             return True
         escaped = [string for string in _STRING.findall(line) if b"\\" in string]
-        try:
-            undone = orjson.loads(b"[%b]" % b",".join(escaped))
-        except orjson.JSONDecodeError:
-            return False  # then the line is no JSON
-        return self._matches("\n".join(undone).encode())
+        return bool(escaped) and self._matches(b"\n".join(u for s in escaped if (u := _undone(s)) is not None))
 
     def _clean(self, line: bytes, changed: list[int]) -> bytes:
         touched: set[int] = set()
-        line = self._clean_object(line, touched) if _is_object(line) else self._clean_text(line, touched, 0)
+        if _is_object(line):
+            line = self._clean_object(line, touched)
+        else:
+            line = self._clean_text(self._clean_escaped(line, touched), touched, 0)
         for rule in touched:
             changed[rule] += 1
         return line
+
+    def _clean_escaped(self, line: bytes, touched: set[int]) -> bytes:
+        """A line that is no object may still hold strings of JSON: behind a prefix, in an array, beside a NaN."""
+
+        def clean(m: re.Match[bytes]) -> bytes:
+            before = after = _undone(m[0]) if b"\\" in m[0] else None
+            if before is None or after is None:
+                return m[0]
+            for replacing in self._replacing:
+                made = replacing.text(after)
+                if made != after:
+                    touched.add(replacing.rule)
+                    after = made
+            return m[0] if after == before else orjson.dumps(after.decode())
+
+        return _STRING.sub(clean, line) if b"\\" in line else line
 
     def _clean_text(self, line: bytes, touched: set[int], first: int) -> bytes:
         for replacing in self._replacing[first:]:
@@ -195,6 +215,14 @@ class Redactor:
                 if not _is_object(line):
                     return self._clean_text(line, touched, i + 1)
         return line
+
+
+def _undone(string: bytes) -> bytes | None:
+    """What a string of JSON says; None if it is none."""
+    try:
+        return str(orjson.loads(string)).encode()
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _is_object(line: bytes) -> bool:

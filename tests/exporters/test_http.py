@@ -14,7 +14,7 @@ from backports import zstd
 from outrider.exporters import http
 from outrider.exporters.http import SLICE, NoAnswerError, Poster, document
 from tests.support.certificates import self_signed
-from tests.support.raw_server import Behaviour, raw_server, silent, trickle
+from tests.support.raw_server import Behaviour, answer, raw_server, silent, trickle
 from tests.support.sink import Sink
 
 UNPACK = {"gzip": gzip.decompress, "zstd": zstd.decompress, "none": bytes}
@@ -91,3 +91,39 @@ def test_the_next_request_is_not_hung_up_by_the_timer_of_the_one_before(monkeypa
         poster.close()
     assert len(answers) > 5
     assert set(answers) == {200}
+
+
+def test_of_an_endless_page_only_so_much_is_read() -> None:
+    page = b"HTTP/1.1 500 No\r\nContent-Length: 300000000\r\n\r\n"
+    with raw_server(trickle(page, b"x" * 1_000_000, every=0)) as address:
+        poster = Poster(f"http://{address}/x", 1, None)
+        response = poster.post(b"{}", {})
+        poster.close()
+    assert response.status == 500
+    assert len(response.body) <= http.MAX_ANSWER
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "read"),
+    [
+        ("gzip", gzip.compress(b"said"), b"said"),
+        ("gzip", gzip.compress(b"0" * 50_000_000), b"0" * http.MAX_ANSWER),
+        ("gzip", b"no gzip", b"no gzip"),
+        ("br", b"\x01\x02", b"\x01\x02"),
+    ],
+)
+def test_a_coding_nobody_asked_for_is_no_reason_to_doubt_the_status(coding: str, body: bytes, read: bytes) -> None:
+    """An accepted batch must not be sent again and again because its answer cannot be unpacked."""
+    head = b"HTTP/1.1 202 Accepted\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n"
+    with raw_server(answer(head % (coding.encode(), len(body)) + body)) as address:
+        poster = Poster(f"http://{address}/x", 1, None)
+        response = poster.post(b"{}", {})
+        poster.close()
+    assert (response.status, response.body) == (202, read)
+
+
+def test_the_password_of_an_endpoint_is_not_said() -> None:
+    poster = Poster("http://user:hunter2@127.0.0.1:1/x", 1, None)
+    with pytest.raises(NoAnswerError) as failed:
+        poster.post(b"{}", {})
+    assert "hunter2" not in str(failed.value)

@@ -201,3 +201,33 @@ def test_a_line_without_a_match_costs_little() -> None:
     for _ in records:
         re.search(rb"(?:pass|secret)word=\S+", line)
     assert took < 20 * (time.perf_counter() - begun)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        rb'{"v":1,"k":"joe\u0040example.com"}',
+        rb'{"v":NaN,"k":"joe\u0040example.com"}',
+        rb'{"v":"\ud83d","k":"joe\u0040example.com"}',
+        rb'[{"k":"joe\u0040example.com"}]',
+        rb'INFO {"k":"joe\u0040example.com"}',
+        rb'{"k":"joe\u0040example.com"',
+        rb'{"k":"joe\u0040example.com"} trailing',
+    ],
+)
+def test_an_escape_hides_nothing_in_a_line_that_only_looks_like_json(line: bytes) -> None:
+    cleaned = redacted(line, Redact(set="emails"))
+    assert b"joe" not in cleaned
+    assert cleaned.count(b"redacted") == 1
+
+
+def test_what_a_pod_writes_does_not_make_redaction_slow() -> None:
+    """Each of these took time by the square of the line."""
+    keys = json.dumps({f"user{i}@example.com": 1 for i in range(16_000)}).encode()
+    pairs = json.dumps({"a": ["password", "x"] * 40_000}).encode()
+    began = time.thread_time()
+    cleaned = redacted(keys, Redact(set="emails"))
+    redacted(pairs, Redact(r"password\W+\w+", "*"))
+    assert time.thread_time() - began < 20
+    assert len(orjson.loads(cleaned)) == 16_000
+    assert len(cleaned) < 2 * len(keys)

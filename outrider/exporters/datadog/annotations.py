@@ -104,7 +104,7 @@ def _configs(where: str, found: Any, problems: list[str]) -> list[LogConfig]:
         problems.append(f"{where}: invalid format, expected an array")
         return []
     try:
-        return msgspec.convert(found, list[LogConfig])
+        return msgspec.convert([_without_nulls(one) for one in found], list[LogConfig])
     except msgspec.ValidationError as e:
         problems.append(f"{where}: {e}")
         return []
@@ -117,10 +117,15 @@ def _rules(config: LogConfig, problems: list[str]) -> list[AnnotatedRule]:
             problems.append(f"log_processing_rules: only the first {MAX_RULES} count")
             break
         try:
-            rules.append(msgspec.convert(rule, AnnotatedRule))
+            rules.append(msgspec.convert(_without_nulls(rule), AnnotatedRule))
         except msgspec.ValidationError as e:
             problems.append(f"log_processing_rules[{n}]: {e}")
     return rules
+
+
+def _without_nulls(found: Any) -> Any:
+    """Go leaves a field as it is for a null."""
+    return {k: v for k, v in found.items() if v is not None} if isinstance(found, dict) else found
 
 
 def _get(annotations: Mapping[str, str], key: str) -> tuple[str, str]:

@@ -48,7 +48,7 @@ def _words(body: bytes) -> str:
     """What the body says: `{"errors":[{"status":…,"title":…,"detail":…}]}`, `{"errors":["…"]}`, or any text."""
     try:
         said = "; ".join(_one(error) for error in orjson.loads(body)["errors"])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+    except (orjson.JSONDecodeError, KeyError, TypeError, RecursionError):
         said = ""
     return said[:300] or body[:300].decode("utf-8", "replace")
 

@@ -8,6 +8,7 @@ trouble, entries are looked at again before they go: some of them may have waite
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from outrider import __version__
 from outrider.config.secrets import Secret, SecretError
@@ -25,21 +26,23 @@ TROUBLE = 3600.0
 
 
 class Client:
-    """Sends entries to one endpoint. Safe to use from several threads. `in_time` makes entries that have waited fit."""
+    """Sends entries to one endpoint. Safe to use from several threads. `in_time` makes entries that have waited fit,
+    and `late` is told how many of those were accepted."""
 
     def __init__(
         self,
         endpoint: str,
         key: Secret,
         clock: Clock,
-        in_time: Callable[[list[bytes]], list[bytes]],
+        in_time: Callable[[list[bytes]], tuple[list[bytes], int]],
+        late: Callable[[int], None],
         *,
         connections: int,
         compress: str = "gzip",
         ca: str | None = None,
     ) -> None:
         self._poster = Poster(endpoint.rstrip("/") + "/api/v2/logs", connections, ca)
-        self._key, self._clock, self._in_time = key, clock, in_time
+        self._key, self._clock, self._in_time, self._late = key, clock, in_time, late
         self._coding = compress
         self._tried = ""
         self._calm = 0.0  # monotonic time from which no entry can have waited for long
@@ -49,10 +52,13 @@ class Client:
 
     def send(self, entries: list[bytes]) -> Answer:
         """Send `entries`, once. Never raises for what the network or the server does."""
+        late = 0
         if self._clock.monotonic() < self._calm:
-            entries = self._in_time(entries)
+            entries, late = self._in_time(entries)
         answer = self._post(b"[", entries, b"]")
-        if answer.verdict is not Verdict.ACCEPTED:
+        if answer.verdict is Verdict.ACCEPTED:
+            self._late(late)
+        else:
             self._calm = self._clock.monotonic() + TROUBLE
         return answer
 
@@ -62,15 +68,18 @@ class Client:
 
     def _post(self, opening: bytes, entries: list[bytes], closing: bytes) -> Answer:
         try:
-            self._tried = self._read_key()
-            headers = {**self._headers, "DD-API-KEY": self._tried}
+            key = self._tried = self._read_key()
         except SecretError as e:
             return Answer(verdict_of(answers.ROWS, "no API key"), f"no API key: {e}")
         try:
-            response = self._poster.post(document(opening, entries, closing, self._coding), headers)
+            response = self._poster.post(
+                document(opening, entries, closing, self._coding), {**self._headers, "DD-API-KEY": key}
+            )
         except NoAnswerError as e:
             return Answer(verdict_of(answers.ROWS, "no answer"), str(e))
-        return answers.read(response.status, response.headers, response.data, self._clock.now())
+        answer = answers.read(response.status, response.headers, response.body, self._clock.now())
+        # What answers may be a proxy that shows the request.
+        return replace(answer, words=answer.words.replace(key, "***")) if key in answer.words else answer
 
     def _read_key(self) -> str:
         """The key now. Raises SecretError, also for one that no header can carry."""

@@ -16,13 +16,15 @@ import orjson
 
 from outrider.exporters.datadog.annotations import Asked, asked
 from outrider.exporters.datadog.rules import Rule, Rules
-from outrider.exporters.datadog.tags import container_tags, image_of, standard
+from outrider.exporters.datadog.tags import MAX_TAG, container_tags, image_of, standard
 from outrider.exporters.identity import stream_id
 from outrider.model.cluster import Cluster
 from outrider.model.pod import Pod
 from outrider.model.stream import Stream
 
 _NOBODY = "kubernetes"
+MAX_PROBLEMS = 20
+"""Of a pod's annotations, that are said; each may be as long as somebody likes."""
 _NO_HOST = "unknown"
 
 
@@ -41,14 +43,15 @@ class StreamContext:
         annotated = [f"sourcecategory:{config.sourcecategory}"] if config.sourcecategory else []
         found = container_tags(stream, pod, cluster, tags, [*annotated, *config.tag_list()])
         self.shed = found.shed
-        self.rules = Rules([*rules, *wish.rules])
-        self.problems = [*wish.problems, *found.problems, *self.rules.problems]
+        self.rules = Rules(rules, wish.rules)
+        problems = [*wish.problems, *found.problems, *self.rules.problems]
+        self.problems = [" ".join(p[:300].split()) for p in problems[:MAX_PROBLEMS]]
         self.excluded = wish.excluded
         image = image_of(pod, stream.container).short
         fields = {
             "hostname": cluster.node or _NO_HOST,
-            "service": config.service or standard(pod, stream.container).service or image or _NOBODY,
-            "ddsource": config.source or image or _NOBODY,
+            "service": (config.service or standard(pod, stream.container).service or image or _NOBODY)[:MAX_TAG],
+            "ddsource": (config.source or image or _NOBODY)[:MAX_TAG],
             "ddtags": ",".join(found.tags),
         }
         self.middle = b',%b,"outrider.id":"%b-' % (_kept(fields)[1:-1], stream_id(stream))

@@ -65,7 +65,7 @@ class Encoder:
         self._timeless = counter(
             "outrider_timestamps_refused_total", "Records whose time was missing, invalid or over a day ahead."
         )
-        self._out_of_window = counter(
+        self.out_of_window = counter(
             "outrider_timestamps_replaced_total",
             "Records whose time the destination would drop them for; they get the time of arrival.",
         )
@@ -127,16 +127,18 @@ class Encoder:
             self._empty.add(empty)
         return entries
 
-    def in_time(self, entries: list[bytes]) -> list[bytes]:
-        """`entries` that have waited: those whose time the intake would drop them for by now get that of arrival."""
+    def in_time(self, entries: list[bytes]) -> tuple[list[bytes], int]:
+        """`entries` that have waited, and how many of them get the time of arrival by now, because the intake would
+        drop them for theirs. Whoever sends them counts that, once they are accepted.
+        """
         times = Millis(self._clock.now())
-        return [self._in_time(entry, times) for entry in entries]
+        made = [self._in_time(entry, times) for entry in entries]
+        return made, sum(after is not before for after, before in zip(made, entries, strict=True))
 
     def _in_time(self, entry: bytes, times: Millis) -> bytes:
         m = _PLACE_OF_TIME.search(entry)
         if m is None or times.taken(int(m[2])):
             return entry
-        self._out_of_window.add()
         own = b',"outrider.timestamp":"%b"}' % text(int(m[2])).encode()
         return entry[: m.start(1)] + entry[m.end(1) : -1] + own
 
@@ -198,7 +200,7 @@ class Encoder:
             return b',"timestamp":%d' % int(self._clock.now() * 1000), b""
         if self._times.taken(millis):
             return b',"timestamp":%d' % millis, b""
-        self._out_of_window.add()
+        self.out_of_window.add()
         return b"", b',"outrider.timestamp":%b' % _dumps(timestamp.decode())
 
 

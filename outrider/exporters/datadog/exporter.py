@@ -45,7 +45,14 @@ class DatadogLogs:
         self._name, self._cluster, self._tags, self._rules = name, cluster, tags, rules
         self._encoder = Encoder(clock, counters, name)
         self._client = Client(
-            endpoint, key, clock, self._encoder.in_time, connections=connections, compress=compress, ca=ca
+            endpoint,
+            key,
+            clock,
+            self._encoder.in_time,
+            self._encoder.out_of_window.add,
+            connections=connections,
+            compress=compress,
+            ca=ca,
         )
         self._complained: set[tuple[str, str]] = set()
         self._broken = counters.counter(

@@ -9,6 +9,7 @@ A `multi_line` rule names what a record begins with. The Agent compiles `^` + pa
 only `a` is bound to the beginning of the line; so it is here. If there are several the last holds.
 """
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
@@ -28,6 +29,16 @@ MATCHES, MATCHES_PER_BYTE, MOST_MATCHES = 200, 2, 100_000
 MADE, MADE_PER_BYTE = 4096, 4
 """What all masks together may find in one record, and the bytes that they may put into it, by its size. Without such
 limits a mask that doubles every character would take all memory after a few rules, and all turns of the other pods.
+"""
+
+
+SECONDS, SECONDS_PER_BYTE = 0.1, 5e-6
+"""Of processor time, for a record of so many bytes. Linear in a record can still be long: `a.*b|a` looks to the end
+of it for every `a`.
+"""
+MOST_STEPS = 10_000
+"""Instructions that all patterns of an annotation compile to: each may cost as much as one step a byte. Ordinary ones
+have 14 to 2,000.
 """
 
 
@@ -62,17 +73,18 @@ class _Step(NamedTuple):
 class Rules:
     """Rules ready for use. `problems` has words about each that was left out."""
 
-    __slots__ = ("_steps", "multi_line", "problems")
+    __slots__ = ("_steps", "_steps_left", "multi_line", "problems")
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], asked: Iterable[Rule] = ()) -> None:
         self.multi_line: str | None = None
         """The pattern of lines that begin a record, the same whether it is searched for or matched from the line's
         beginning."""
         self.problems: list[str] = []
         self._steps: list[_Step] = []
-        for rule in rules:
+        self._steps_left = MOST_STEPS
+        for rule, free in [*((rule, True) for rule in rules), *((rule, False) for rule in asked)]:
             try:
-                self._add(rule)
+                self._add(rule, free)
             except PatternError as e:
                 self.problems.append(f"rule {rule.name or rule.type!r}: {e}")
 
@@ -84,11 +96,13 @@ class Rules:
         matches = min(MATCHES + MATCHES_PER_BYTE * len(content), MOST_MATCHES)
         made = MADE + MADE_PER_BYTE * len(content)
 
+        end = time.thread_time() + SECONDS + len(content) * SECONDS_PER_BYTE
+
         def counted(m: Any) -> bytes:
             nonlocal matches, made
             text = put(m) if put is not None else b""
             matches, made = matches - 1, made - len(text)
-            if matches < 0 or made < 0:
+            if matches < 0 or made < 0 or time.thread_time() > end:
                 raise TooMuchError
             return text
 
@@ -99,7 +113,17 @@ class Rules:
                 return None
         return content
 
-    def _add(self, rule: Rule) -> None:
+    def _afforded(self, text: str, free: bool) -> Pattern:
+        """The pattern, if it may cost what it costs: `free` are those of the configuration."""
+        pattern = compiled(text)
+        self._steps_left -= 0 if free else pattern.steps
+        if self._steps_left < 0:
+            raise PatternError(
+                f"with those before it, it compiles to more than {MOST_STEPS} steps: a byte would cost too much"
+            )
+        return pattern
+
+    def _add(self, rule: Rule, free: bool) -> None:
         """Raises PatternError."""
         if rule.type in UNSUPPORTED:
             raise PatternError(f"type {rule.type} is not supported")
@@ -110,9 +134,9 @@ class Rules:
         if not rule.pattern:
             raise PatternError("it has no pattern")
         if rule.type == MULTI_LINE:
-            self.multi_line = _beginning(rule.pattern)
+            self.multi_line = self._afforded(_beginning(rule.pattern), free).text
             return
-        pattern = compiled(rule.pattern)
+        pattern = self._afforded(rule.pattern, free)
         put = replacement(rule.replace_placeholder, pattern) if rule.type == MASK else None
         self._steps.append(_Step(pattern, rule.type == INCLUDE, put))
 

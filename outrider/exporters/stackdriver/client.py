@@ -54,7 +54,7 @@ class Client:
             response = self._poster.post(document(opening, entries, _CLOSE, self._coding), headers)
         except NoAnswerError as e:
             return Answer(verdict_of(answers.ROWS, "no answer"), str(e))
-        return answers.read(response.status, response.headers, response.data, self._clock.now())
+        return answers.read(response.status, response.headers, response.body, self._clock.now())
 
     def refresh(self) -> None:
         """The credentials were refused: the next request asks for new ones."""

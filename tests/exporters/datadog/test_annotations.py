@@ -129,3 +129,11 @@ ANY_JSON = st.recursive(
 def test_nothing_that_a_pod_says_is_an_exception(key: str, text: str) -> None:
     found = asked({NEW + key: text}, "web")
     assert all(isinstance(p, str) for p in found.problems)
+
+
+def test_a_null_leaves_a_field_as_it_is() -> None:
+    """As in Go: a mask must not be dropped because its placeholder is null."""
+    rule = {"type": "mask_sequences", "name": "m", "pattern": "secret", "replace_placeholder": None}
+    wish = asked({NEW + "web.logs": json.dumps([{"service": None, "log_processing_rules": [rule]}])}, "web")
+    assert wish.problems == []
+    assert [(r.name, r.replace_placeholder) for r in wish.rules] == [("m", "")]

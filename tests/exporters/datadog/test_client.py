@@ -181,3 +181,27 @@ def test_entries_that_waited_through_an_outage_are_not_dropped_for_their_age() -
         assert "timestamp" not in got.entry
         assert got.entry["outrider.timestamp"] == "2026-05-16T09:19:06.000Z"
         assert got.entry["outrider.id"] == orjson.loads(waiting[0])["outrider.id"]
+
+
+def test_an_answer_that_shows_the_request_does_not_show_the_key() -> None:
+    body = b"you sent DD-API-KEY: a1b2"
+    said = b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with raw_server(answer(said)) as address:
+        told = exporter(f"http://{address}").send([b"{}"])
+    assert told.verdict is Verdict.HOLD
+    assert told.words == "HTTP 403: you sent DD-API-KEY: ***"
+
+
+@pytest.mark.parametrize("value", ["\xb2", "Fri, 31 Dec 1999 23:59:59 +99999999999999", "", "-5", "1e9"])
+def test_a_strange_retry_after_is_none(value: str) -> None:
+    said = f"HTTP/1.1 503 No\r\nRetry-After: {value}\r\nContent-Length: 0\r\n\r\n".encode("latin-1")
+    with raw_server(answer(said)) as address:
+        told = exporter(f"http://{address}").send([b"{}"])
+    assert (told.verdict, told.retry_after) == (Verdict.RETRY, None)
+
+
+def test_an_error_nested_beyond_reason_is_still_an_error() -> None:
+    body = b'{"errors":[' + b"[" * 1010 + b"]" * 1010 + b"]}"
+    said = b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with raw_server(answer(said)) as address:
+        assert exporter(f"http://{address}").send([b"{}"]).verdict is Verdict.HOLD

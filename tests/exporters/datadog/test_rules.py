@@ -1,9 +1,11 @@
 """The Agent's processing rules: which there are, in which order they work, and how Go reads a replacement."""
 
+import time
+
 import pytest
 
 from outrider.exporters.datadog.annotations import AnnotatedRule as Rule
-from outrider.exporters.datadog.rules import TYPES, UNSUPPORTED, Rules, replacement
+from outrider.exporters.datadog.rules import TYPES, UNSUPPORTED, Rules, TooMuchError, replacement
 from outrider.model.patterns import compiled
 
 
@@ -106,3 +108,29 @@ def test_the_last_multi_line_rule_holds() -> None:
 
 def test_every_type_has_been_thought_of() -> None:
     assert not set(TYPES) & set(UNSUPPORTED)
+
+
+# -- what a pod's annotation may cost ---------------------------------------------------------------------------------
+
+
+def test_patterns_of_an_annotation_that_make_every_byte_dear_are_left_out() -> None:
+    """Linear in the record, times the size of the pattern: twenty of these took three minutes for a line of 16 KB."""
+    dear = "(" + "|".join(f".{{0,{900 - j}}}{chr(98 + j % 24)}{j}" for j in range(20)) + ")"
+    asked = [Rule("exclude_at_match", f"n{n}", dear + str(n)) for n in range(20)]
+    rules = Rules([], [*asked, mask("secret", "*")])
+    assert len(rules.problems) >= 19
+    assert "steps" in rules.problems[0]
+    began = time.thread_time()
+    rules.apply(b"a" * 16_000)
+    assert time.thread_time() - began < 5
+
+
+def test_patterns_of_the_configuration_may_cost_what_they_like() -> None:
+    assert Rules([mask(r"\pL{1,300}@", "*")], [mask("secret", "*")]).problems == []
+
+
+def test_a_mask_that_looks_to_the_end_for_every_match_is_ended() -> None:
+    began = time.thread_time()
+    with pytest.raises(TooMuchError):
+        Rules([], [mask("a.*b|a", "")]).apply(b"a" * 200_000)
+    assert time.thread_time() - began < 10
