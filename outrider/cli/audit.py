@@ -48,7 +48,9 @@ class Bytes(msgspec.Struct):
 
     @property
     def balance(self) -> int:
-        return self.disk - self.skipped - self.acknowledged - self.in_flight - sum(self.lost.values()) - self.behind
+        """0: every byte on the disk is somewhere, and what was read was answered for or is on its way."""
+        away = self.disk - self.skipped - self.acknowledged - self.in_flight - sum(self.lost.values()) - self.behind
+        return away or self.read - self.acknowledged - self.in_flight
 
 
 class Records(msgspec.Struct):

@@ -98,6 +98,8 @@ class Counters:
             samples += [(ls, float(read())) for ls, read in gauges[name]]
             if samples:
                 families.append(Family(name, kind, text, samples))
+        if only in self._help:  # asking for what comes and goes may be dear, and it has names of its own
+            return families
         found = [family for read in self._collected for family in read() if only in (None, family.name)]
         return families + [family for family in found if family.samples]
 

@@ -61,10 +61,7 @@ class Delivery:
         stop: threading.Event,
     ) -> None:
         self.name = name
-        self.trouble: str | None = None
-        """Why the last request did not succeed; None if it did."""
-        self.trouble_since = 0.0
-        """When that began, in monotonic seconds."""
+        self._troubles: dict[int, tuple[float, str]] = {}  # by sender: what one says says nothing about another
         self._destination = destination
         self._dead_letters = dead_letters
         self._clock = clock
@@ -80,6 +77,16 @@ class Delivery:
             )
             for verdict in Verdict
         }
+
+    @property
+    def trouble(self) -> str | None:
+        """What the destination said to the request that has been refused for longest; None if none is."""
+        return min(list(self._troubles.values()), default=(0.0, None))[1]
+
+    @property
+    def trouble_since(self) -> float:
+        """When that began, in monotonic seconds."""
+        return min(list(self._troubles.values()), default=(0.0, None))[0]
 
     def deliver(self, entries: list[bytes]) -> list[int] | None:
         """The places of the entries that were refused for good, once the destination has answered for every one; None
@@ -183,14 +190,15 @@ class Delivery:
 
     def _report(self, answer: Answer) -> None:
         """Say once that something is wrong, with the destination's words, and once that it is over."""
+        sender = threading.get_ident()
         if answer.verdict in (Verdict.ACCEPTED, Verdict.PARTIAL, Verdict.SPLIT):
-            if self.trouble is not None:
+            if self._troubles.pop(sender, None) is not None and not self._troubles:
                 log.info("%s takes entries again", self.name)
-            self.trouble = None
-        elif self.trouble != answer.words:
-            if self.trouble is None:
-                self.trouble_since = self._clock.monotonic()
-            self.trouble = answer.words
+            return
+        told = any(words == answer.words for _, words in list(self._troubles.values()))
+        since, _ = self._troubles.get(sender, (self._clock.monotonic(), ""))
+        self._troubles[sender] = since, answer.words
+        if not told:
             level = logging.ERROR if answer.verdict is Verdict.HOLD else logging.WARNING
             log.log(level, "%s: %s (%s; nothing is skipped)", self.name, answer.words, answer.verdict.value)
 

@@ -2,7 +2,7 @@
 
 Two sums must come out, for each stream and at every moment:
 
-    bytes      disk = skipped + acknowledged + in flight + lost + behind
+    bytes      disk = skipped + acknowledged + in flight + lost + behind, and read = acknowledged + in flight
     entries    read = accepted + rejected + left out + in flight
 
 `disk` is asked of the file system, `acknowledged` moves with the cursor, `in flight` is what was read and not answered

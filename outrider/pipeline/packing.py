@@ -16,6 +16,8 @@ from outrider.pipeline.redact import Redactor
 from outrider.tail.positions import Taken
 from outrider.tail.records import Record
 
+_NEARLY = 64 * 1024
+"""Bytes below the limit at which a batch is full enough: the next slice would rarely fit."""
 SLICE = 500
 """Records encoded between two looks at the size of the batch."""
 
@@ -38,7 +40,7 @@ class Packer:
     ) -> None:
         self.batch = Batch(0.0)
         self._destination, self._dead_letters, self._redactor = destination, dead_letters, redactor
-        self._batch_bytes, self._clock = batch_bytes, clock
+        self._room, self._clock = min(batch_bytes, destination.max_request), clock
         self._dispatch, self._commit, self._failed = dispatch, commit, failed
 
     def take_batch(self) -> Batch:
@@ -89,10 +91,11 @@ class Packer:
                 self._dispatch()
                 continue
             # More than one request holds, of one slice: the first parts hold the cursor where it is until they land.
-            n = _fitting(entries, self._destination.max_request, self._destination.max_entries)
+            n = _fitting(entries, self._room, self._destination.max_entries)
             self._begin()
             self.batch.add(followed, entries[:n], _size(entries[:n]))
-            self.batch.spans[followed] = reader.sent(0, timestamp)
+            if followed not in self.batch.spans:
+                self.batch.spans[followed] = reader.sent(0, timestamp)
             self._dispatch()
             entries = entries[n:]
         self._begin()
@@ -104,15 +107,13 @@ class Packer:
             self.batch.spans[followed] = reader.sent(boundary, timestamp)
         else:
             reader.extend(span, boundary, timestamp)
-        if self.batch.size >= self._batch_bytes:
+        if self.batch.size >= self._room - _NEARLY:
             self._dispatch()
 
     def _excess(self, entries: list[bytes]) -> bool:
         """Whether the batch would hold more than one request may, with `entries` in it."""
-        d = self._destination
-        return (
-            self.batch.size + _size(entries) > d.max_request or len(self.batch.entries) + len(entries) > d.max_entries
-        )
+        count = len(self.batch.entries) + len(entries)
+        return self.batch.size + _size(entries) > self._room or count > self._destination.max_entries
 
     def _pass_over(self, followed: Followed, taken: Taken) -> None:
         """Lines that made no record (yet): the cursor may move all the same."""

@@ -14,7 +14,7 @@ A batch that is not full goes when `Batch.due` says so, as long as a sender is f
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from outrider.exporters.destination import LogDestination
@@ -91,6 +91,7 @@ class Pump:
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._turns = Turns(clock)
+        self._round_left: Iterator[Reader] | None = None
         self._followed: dict[Reader, Followed] = {}
         self._flying = 0
         self._last_dispatch = 0.0
@@ -236,22 +237,35 @@ class Pump:
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def _round(self) -> bool:
-        """One turn for every reader that is due for a look; True if any of them had something."""
+        """One turn for every reader that is due for a look; True if any of them had something. While all senders are
+        busy nobody has a turn, and the round goes on where it was when one is free: what is read now could only wait
+        in memory.
+        """
         busy, now = False, self._clock.monotonic()
         self._beat = now
-        for reader in self._turns.round():
-            if self._stopping.is_set():
-                return False
+        self._round_left = self._round_left or self._turns.round()
+        while self._flying < self._limits.in_flight and not self._stopping.is_set():
+            reader = next(self._round_left, None)
+            if reader is None:
+                self._round_left = None
+                return busy or self._turns.indebted
             followed = self._followed[reader]
             if followed.next_look > now:
                 continue
             try:
                 busy |= self._attend(followed, now)
             except Exception:
-                # A stream that breaks an assumption must not take the others with it: it rests until it changes.
                 self._failed()
-                self._turns.remove(reader)
-        return busy or self._turns.indebted
+                self._lay_aside(reader)
+        return False
+
+    def _lay_aside(self, reader: Reader) -> None:
+        """A stream that breaks an assumption must not take the others with it: it rests until it changes. What was
+        read of it and not brought is read again after a restart, for nothing behind that is ever settled.
+        """
+        reader.sent(0, b"")
+        self._turns.remove(reader)
+        self._require_watcher().arm(reader.files)
 
     def _attend(self, followed: Followed, now: float) -> bool:
         """One look at a stream, if it may be read; True if it had something."""
@@ -270,6 +284,7 @@ class Pump:
                 if undecided:
                     self._turns.remove(reader)
                     self._join_round(followed)
+                    return True  # its first turn is among those of its tenant
                 before = reader.bytes_read
                 had = self._turn(followed)
                 self._turns.charge(reader, reader.bytes_read - before)

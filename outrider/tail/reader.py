@@ -69,8 +69,8 @@ class Reader:
         self._sent, self._sent_time = 0, b""
         self._settled, self._settled_time = 0, b""
         self._books = Books()
-        self._caught_up = False
-        self._looked_at = 0.0
+        self._caught_up, self._fell_behind = False, float("-inf")
+        self._looked_at = files.born
         self._owing: deque[tuple[int, Generation]] = deque()
         self._half_line = (0, 0, 0.0)
         self._joined_before = 0
@@ -121,6 +121,8 @@ class Reader:
                 return self._look_further(data, now)
             return self._at_end(generation, data, now)
         self.last_data = now
+        if self._caught_up and len(data) == self._want:  # there is more than one chunk to be read
+            self._caught_up, self._fell_behind = False, now
         self._want = CHUNK
         return self._consume(data if end == len(data) else data[:end], end, now)
 
@@ -347,11 +349,12 @@ class Reader:
         return self._books.balance(self._turn, offset, left, waiting, self._losses.bytes)
 
     def lag(self, wall: float, now: float) -> float:
-        """Age in seconds of the oldest line that is not acknowledged, if there is one: since it was read, or, until
-        the stream has been caught up with once, since the line before it was written.
+        """Age in seconds of the oldest line that is not acknowledged, if there is one. While the stream is being caught
+        up with, the line before it tells by its time, but not more than since it was caught up with last; otherwise
+        it is as old as its reading.
         """
         if not self._caught_up and (written := _seconds(self._settled_time)) is not None:
-            return max(0.0, wall - written)
+            return max(0.0, min(wall - written, now - self._fell_behind))
         return now - (self.inflight[0].born if self.inflight else self._looked_at)
 
     def _let_off(self) -> None:

@@ -49,7 +49,7 @@ class Budget:
     early.
     """
 
-    limit: int = 16 << 20
+    limit: int = 8 << 20
     used: int = 0
 
     def exceeded_by(self, size: int) -> bool:

@@ -2,7 +2,7 @@
 
 import threading
 
-from outrider.model.counters import Counters
+from outrider.model.counters import Counters, Family
 
 
 def test_a_counter_is_one_per_name_and_labels() -> None:
@@ -86,3 +86,20 @@ def test_large_counters_keep_their_digits() -> None:
     counters = Counters()
     counters.counter("outrider_bytes_total", "Bytes.").add(10**18 + 1)
     assert "outrider_bytes_total 1000000000000000001\n" in counters.exposition()
+
+
+def test_what_is_collected_is_asked_once_and_not_for_others() -> None:
+    asked: list[None] = []
+
+    def read() -> list[Family]:
+        asked.append(None)
+        return [Family("outrider_lag", "gauge", "Lag.", [((("pod", "a"),), 3.0)])]
+
+    counters = Counters()
+    counters.counter("outrider_x_total", "X.").add()
+    counters.collect(read)
+    assert 'outrider_lag{pod="a"} 3' in counters.exposition()
+    assert len(asked) == 1
+    assert [f.name for f in counters.families("outrider_x_total")] == ["outrider_x_total"]
+    assert len(asked) == 1
+    assert [f.name for f in counters.families("outrider_lag")] == ["outrider_lag"]

@@ -17,6 +17,7 @@ from outrider.model.counters import Counters
 from outrider.pipeline.deadletters import DeadLetters
 from outrider.pipeline.deliver import Delivery
 from tests.support.destination import ACCEPTED, FakeDestination
+from tests.support.wait import until
 
 
 class Bench:
@@ -262,3 +263,26 @@ def test_held_entries_are_offered_again_within_half_a_minute(bench: Bench) -> No
     bench.destination.answer = judge
     assert bench.delivery.deliver([b"1"]) == []
     assert max(after - before for before, after in itertools.pairwise(stamps)) <= 30.0
+
+
+def test_a_request_that_goes_well_says_nothing_about_one_that_is_held(bench: Bench) -> None:
+    """Senders work side by side: the alarm about a held batch must not go out because another one was taken."""
+    held, stop = threading.Event(), threading.Event()
+
+    def judge(entries: list[bytes]) -> Answer:
+        if b"held" in entries and not stop.is_set():
+            held.set()
+            return Answer(Verdict.HOLD, "HTTP 403: no")
+        return ACCEPTED
+
+    bench.destination.answer = judge
+    holding = threading.Thread(target=bench.delivery.deliver, args=([b"held"],))
+    holding.start()
+    held.wait(5)
+    until(lambda: bench.delivery.trouble)
+    for _ in range(20):
+        assert bench.delivery.deliver([b"other"]) == []
+        assert bench.delivery.trouble == "HTTP 403: no"
+    stop.set()
+    holding.join(5)
+    assert bench.delivery.trouble is None

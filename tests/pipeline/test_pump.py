@@ -299,10 +299,10 @@ def test_nothing_spins_while_all_senders_wait(rig: Rig) -> None:
         write(pod, ["1"])
         until(lambda: rig.destination.offered)
         write(pod, ["2"])
-        until(lambda: rig.value("outrider_lines_read_total") == 2)
         before, began = asked.times, time.monotonic()
         until(lambda: time.monotonic() - began > 1.0, every=0.1)
         assert asked.times - before < 150
+        assert rig.value("outrider_lines_read_total") == 1, "what is read now could only wait in memory"
         rig.destination.open.set()
 
 

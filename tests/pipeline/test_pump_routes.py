@@ -7,7 +7,11 @@ import pytest
 from outrider.config import Route
 from outrider.model.pod import Pod
 from outrider.pipeline import followed as followed_module
+from outrider.pipeline.batch import BatchLimits
+from outrider.pipeline.followed import Followed
+from outrider.pipeline.packing import Packer
 from outrider.pipeline.pump import STUCK_AFTER
+from outrider.tail.positions import Taken
 from tests.pipeline.test_pump import KEY, Rig, lines, write
 from tests.support.descriptors import open_descriptors
 from tests.support.wait import until
@@ -117,3 +121,77 @@ def test_a_destination_that_refuses_is_no_reason_for_a_restart(rig: Rig) -> None
         until(lambda: pump.accounts()[0].behind > 0)
         assert pump.health(rig.clock.monotonic()) is None
         rig.destination.open.set()
+
+
+# -- what must not happen, and did ------------------------------------------------------------------------------------
+
+
+def test_lines_that_were_left_out_hold_no_cursor_when_a_large_record_follows(rig: Rig) -> None:
+    """A batch may hold a stream's span and no entry of it."""
+    rig.destination.leave_out, rig.limits = b"drop", BatchLimits(bytes=64 * 1024, wait=20.0, in_flight=2)
+    size = write(rig.pod(), ["drop"] * 600 + ["y" * 150_000] + lines(100))
+    with rig.running() as pump:
+        until(lambda: len(rig.destination.stored) == 101, timeout=25)
+        until(lambda: pump.cursors.save() and rig.committed() == size, timeout=25)
+
+
+def test_at_the_start_many_streams_of_one_namespace_are_no_more_than_one(rig: Rig) -> None:
+    rig.limits = BatchLimits(bytes=256 * 1024, wait=0.05, in_flight=1)
+    for n in range(30):
+        write(rig.pod(f"noisy-{n}", namespace="noisy"), lines(1500, width=200))
+    write(rig.pod("quiet", namespace="quiet"), ["quiet"])
+    rig.destination.open.clear()
+    with rig.running() as pump:
+        until(lambda: len(pump.accounts()) == 31)
+        rig.destination.open.set()
+        until(lambda: b"quiet" in rig.destination.stored, timeout=20)
+        before = rig.destination.stored.index(b"quiet")
+    assert before <= 4 * 256 * 1024 / 200, "its turn came in the first round, not after thirty chunks"
+
+
+def test_a_stream_that_broke_an_assumption_goes_on_and_owes_what_it_lost(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring = Packer.bring
+    broken: list[bool] = []
+
+    def breaking(packer: Packer, followed: Followed, taken: Taken) -> None:
+        if any(b"line 5" in r[3] for r in taken.records) and not broken:
+            broken.append(True)
+            raise MemoryError
+        bring(packer, followed, taken)
+
+    monkeypatch.setattr(Packer, "bring", breaking)
+    pod = rig.pod()
+    with rig.running():
+        write(pod, ["line 4"])
+        until(lambda: rig.destination.stored == [b"line 4"])
+        write(pod, ["line 5"])
+        until(lambda: rig.value("outrider_pump_errors_total", exporter="google"))
+        write(pod, ["line 6"])
+        until(lambda: b"line 6" in rig.destination.stored)
+    with rig.running():
+        until(lambda: b"line 5" in rig.destination.stored)
+
+
+def test_the_lag_of_a_stream_that_falls_behind_grows(rig: Rig) -> None:
+    """Also when every turn of it finds something: what is measured is the line that waits, not the last look."""
+    rig.routes = [Route(to=["google"], limit=64 * 1024)]
+    pod = rig.pod()
+    with rig.running() as pump:
+        write(pod, ["first"])
+        until(lambda: rig.destination.stored == [b"first"])
+        until(lambda: pump.accounts()[0].behind == 0)
+        write(pod, lines(8000, width=200))
+        until(lambda: pump.accounts()[0].behind > 0)
+        began = rig.clock.monotonic()
+        until(lambda: rig.clock.monotonic() - began > 1.5, every=0.1)
+        assert 1.0 < pump.accounts()[0].behind_seconds < 10.0
+
+
+def test_a_stream_that_waits_for_its_pod_has_waited_since_it_was_found(rig: Rig) -> None:
+    rig.book.patient = True
+    write(rig.pod(), ["x"])
+    with rig.running() as pump:
+        until(pump.accounts)
+        assert pump.accounts()[0].behind_seconds < 60

@@ -29,6 +29,8 @@ class FakeDestination:
         self.contexts: list[tuple[Stream, Pod | None]] = []
         self.choke_on: bytes | None = None
         """Content that makes `encode` raise."""
+        self.leave_out: bytes | None = None
+        """Content that makes no entry."""
         self.plain: dict[bytes, bytes] = {}
         self.pattern: str | None = None
         """What `multi_line` answers."""
@@ -54,7 +56,8 @@ class FakeDestination:
             assert generation(at >> 48)
             if self.choke_on is not None and self.choke_on in content:
                 raise ValueError("cannot encode this")
-            entries.append(label + content)
+            if self.leave_out != content:
+                entries.append(label + content)
         return entries
 
     def send(self, entries: list[bytes]) -> Answer:
