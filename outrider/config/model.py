@@ -231,7 +231,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     ]
     share: Annotated[int, Int(1, 1000), Doc("Weight of each of its tenants when they take turns.")] = 1
     limit: Annotated[
-        int | None, Rate(low=1024), Doc("Bytes per second that each of its tenants may have read, on this node.")
+        int | None,
+        Rate(low=1024),
+        Doc("Bytes per second that each of its tenants may have read, on this node and for each exporter."),
     ] = None
     sample: Annotated[
         dict[str, float],

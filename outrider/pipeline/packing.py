@@ -16,8 +16,6 @@ from outrider.pipeline.redact import Redactor
 from outrider.tail.positions import Taken
 from outrider.tail.records import Record
 
-_NEARLY = 64 * 1024
-"""Bytes below the limit at which a batch is full enough: the next slice would rarely fit."""
 SLICE = 500
 """Records encoded between two looks at the size of the batch."""
 
@@ -86,20 +84,14 @@ class Packer:
 
     def _gather(self, followed: Followed, entries: list[bytes], boundary: int, timestamp: bytes) -> None:
         reader = followed.reader
-        while entries and self._excess(entries):
-            if self.batch.entries:
-                self._dispatch()
-                continue
-            # More than one request holds, of one slice: the first parts hold the cursor where it is until they land.
-            n = _fitting(entries, self._room, self._destination.max_entries)
-            self._begin()
-            self.batch.add(followed, entries[:n], _size(entries[:n]))
-            if followed not in self.batch.spans:
-                self.batch.spans[followed] = reader.sent(0, timestamp)
+        while (n := self._fitting(entries)) < len(entries):
+            if n:  # the rest goes with the next batch; until both have landed the cursor stays where it is
+                self._add(followed, entries[:n])
+                if followed not in self.batch.spans:
+                    self.batch.spans[followed] = reader.sent(0, timestamp)
             self._dispatch()
             entries = entries[n:]
-        self._begin()
-        self.batch.add(followed, entries, _size(entries))
+        self._add(followed, entries)
         self.batch.hurried |= not followed.heard and bool(entries)
         followed.heard |= bool(entries)
         span = self.batch.spans.get(followed)
@@ -107,13 +99,25 @@ class Packer:
             self.batch.spans[followed] = reader.sent(boundary, timestamp)
         else:
             reader.extend(span, boundary, timestamp)
-        if self.batch.size >= self._room - _NEARLY:
+        if self.batch.size >= self._room - self._room // 64:
             self._dispatch()
 
-    def _excess(self, entries: list[bytes]) -> bool:
-        """Whether the batch would hold more than one request may, with `entries` in it."""
-        count = len(self.batch.entries) + len(entries)
-        return self.batch.size + _size(entries) > self._room or count > self._destination.max_entries
+    def _add(self, followed: Followed, entries: list[bytes]) -> None:
+        if not self.batch.spans:
+            self.batch.born = self._clock.monotonic()
+        self.batch.add(followed, entries, _size(entries))
+
+    def _fitting(self, entries: list[bytes]) -> int:
+        """How many of the first entries the batch still has room for; at least one if it has none."""
+        room, count = self._room - self.batch.size, self._destination.max_entries - len(self.batch.entries)
+        if len(entries) <= count and _size(entries) <= room:
+            return len(entries)
+        total = 0
+        for n, entry in enumerate(entries[:count]):
+            total += len(entry) + 1
+            if total > room:
+                return n if n or self.batch.entries else 1
+        return count
 
     def _pass_over(self, followed: Followed, taken: Taken) -> None:
         """Lines that made no record (yet): the cursor may move all the same."""
@@ -125,20 +129,6 @@ class Packer:
             reader.sent(taken.boundary, taken.timestamp).settled = True
             self._commit(followed)
 
-    def _begin(self) -> None:
-        if not self.batch.spans:
-            self.batch.born = self._clock.monotonic()
-
 
 def _size(entries: list[bytes]) -> int:
     return sum(map(len, entries)) + len(entries)
-
-
-def _fitting(entries: list[bytes], size: int, count: int) -> int:
-    """How many of the first entries fit into `size` bytes, at most `count`; at least one."""
-    total = 0
-    for n, entry in enumerate(entries[:count]):
-        total += len(entry) + 1
-        if total > size:
-            return max(n, 1)
-    return min(len(entries), count)

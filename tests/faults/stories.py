@@ -232,7 +232,7 @@ STORIES: tuple[Story, ...] = (
         ),
         pods=(NOISY, *QUIET),
         repeats=False,
-        batch={"bytes": 64 * 1024, "in_flight": 1},
+        batch={"bytes": 128 * 1024, "in_flight": 1},
     ),
     Story(
         "one exporter dead, one hung",
