@@ -63,7 +63,8 @@ class Intake(BaseHTTPRequestHandler):
 class Ledger(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         stream = {"namespace": "shop", "pod": "web-1", "uid": "u", "container": "nginx", "restart": 0}
-        size = {"disk": 5001 if os.environ.get("STUB") == "cook" else 5000, "acknowledged": 4000, "behind": 1000}
+        disk = 5001 if os.environ.get("STUB") == "cook" else 5000
+        size = {"disk": disk, "read": 4000, "acknowledged": 4000, "behind": 1000}
         stream |= {"bytes": size, "records": {"read": 40, "accepted": 39, "left_out": 1}}
         exporters = {name: {"streams": [stream]} for name in ("google", "datadog")}
         hidden = os.environ.get("STUB") == "hide" or self.path != "/ledger"
