@@ -77,9 +77,11 @@ class Node:
             details=any(isinstance(config.exporters[name], Datadog) for name in used),
         )
         self._pumps = {name: self._pump(name, state) for name in config.exporters if name in used}
-        hold = Hold(config.logs.hold.path, config.logs.hold.budget, config.logs.pods, self.clock, self.counters)
+        self._older: frozenset[str] | None = None  # the logs that the node before this one knew
+        hold = config.logs.hold
+        self._hold = Hold(hold.path, hold.budget, config.logs.pods, self.clock, self.counters)
         self._watcher = Watcher(
-            config.logs.pods, self._routing.readers, self._found, self.clock, self.counters, hold=hold
+            config.logs.pods, self._routing.readers, self._found, self.clock, self.counters, hold=self._hold
         )
         self._telemetry = Telemetry(config.telemetry.listen, self.counters, self._health, self._ready, self.ledger)
         self._started = self.clock.now()
@@ -89,6 +91,11 @@ class Node:
         """Take over the open files of a node that has ended: of what is deleted there is no other copy."""
         streams = before._watcher.bequest()
         if before.config.logs.pods == self.config.logs.pods:
+            self._older = before._watcher.known()
+            if before.config.logs.hold.path != self.config.logs.hold.path:
+                for files in streams:
+                    with contextlib.suppress(OSError):  # descriptors keep what cannot be moved
+                        before._hold.links.move(files.stream, self._hold.links)
             self._watcher.adopt(streams)
         else:
             for files in streams:
@@ -145,6 +152,7 @@ class Node:
 
     def _found(self, files: StreamFiles) -> None:
         from_end = self.config.logs.start == "end" and not self._watcher.scanned.is_set()
+        from_end &= self._older is None or files.path in self._older  # what began during a reload is new
         for name in files.readers:
             self._pumps[name].follow(files, from_end and name not in files.known_to)
 

@@ -119,9 +119,10 @@ class Pump:
         """Take up a stream (from any thread): where the cursor is, else at its beginning, or at its end as it is
         now.
         """
-        places = self.cursors.get(files.stream.key)
+        known, places = self.cursors.knows(files.stream.key), self.cursors.get(files.stream.key)
+        from_end = from_end and not known
         reader = Reader(self.name, files, self._assembler(self._joining), places, from_end, self._counters)
-        if from_end and not places:
+        if not known:  # at the next start it is none that was never seen, even if nothing is acknowledged until then
             self.cursors.set(files.stream.key, reader.places)
         self._pods.want(files.stream.uid)
         files.changed.append(lambda: self._inbox.put(lambda: self._stir(reader)))

@@ -65,6 +65,11 @@ class Cursors:
             self._touched.add(stream)
             return dict(self._streams.get(stream, {}))
 
+    def knows(self, stream: str) -> bool:
+        """Whether the stream was followed before, though nothing of it may have been acknowledged."""
+        with self._lock:
+            return stream in self._streams
+
     def set(self, stream: str, places: dict[str, Place]) -> None:
         with self._lock:
             self._streams[stream] = places

@@ -41,7 +41,7 @@ class StreamFiles:
     there is something new to read or to know. `gone` is true once no file of the stream is left on the disk, `over`
     once none but our own links (`links`: their names and inodes) is; `troubled` while one of them, or a directory,
     cannot be read. Made from what another one was `before` (that nobody uses any more) it takes over its open files;
-    `known_to` are those who read it then.
+    `known_to` are those who read it then, `through` those of them who had dealt with all of a stream that was gone.
     """
 
     def __init__(
@@ -66,6 +66,9 @@ class StreamFiles:
         self.unidentified: frozenset[str] = frozenset()
         self.changed: list[Callable[[], None]] = []
         self.born = clock.monotonic()
+        self.through = frozenset[str]()
+        if before is not None and before.gone:
+            self.through = before.through | before.readers.difference(*(g.waiting | g.owed for g in before.generations))
         self._clock = clock
         self._links = links
         self._identified: set[int] | None = set()
@@ -105,6 +108,16 @@ class StreamFiles:
         self.readers -= {reader}
         for generation in self.generations:
             generation.leave(reader)
+
+    def absorb(self, other: "StreamFiles") -> None:
+        """Take the open files of another one that had this path before."""
+        known = {g.key for g in self.generations}
+        for generation in other.generations:
+            if generation.key in known:
+                generation.hand_over(frozenset())
+            else:
+                self.generations = (generation, *self.generations)
+                self._machine.take_over(generation.key, other._machine)
 
     def close(self) -> None:
         """Nobody reads this stream any more."""

@@ -200,10 +200,10 @@ class Generation:
 
     def hand_over(self, readers: frozenset[str]) -> None:
         """Others read it from now on, from wherever they are. What has neither a name nor a descriptor any more was
-        dealt with.
+        dealt with, unless it was given up: whoever gets there counts what is lost.
         """
         with self._lock:
-            there = self._fd is not None or not self.gone
+            there = self._fd is not None or not self.gone or self.given_up is not None
             self.waiting, self.owed = (set(readers), set(readers)) if there else (set(), set())
             self._gz.clear()
             self._close_if_done()

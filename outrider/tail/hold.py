@@ -133,10 +133,12 @@ class Hold:
         if item.free and item.link is None:
             item.generation.detach()
             return
-        item.generation.give_up(cause)
         if item.link is not None:
-            self.links.remove(item.files.stream, item.link)
+            item.generation.left(0)  # measured while it has a name
+            if not self.links.remove(item.files.stream, item.link):
+                return  # said, and tried again: as long as it is there it can be read
             item.files.links.pop(item.link, None)
+        item.generation.give_up(cause)
         if not item.free:
             self._counters.counter(
                 "outrider_given_up_bytes_total",

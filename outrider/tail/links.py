@@ -115,14 +115,26 @@ class Links:
     def name(self, stream: Stream, generation: Generation) -> str:
         return f"{stream.restart}.log.{generation.key}" + (".gz" if generation.path.endswith(".gz") else "")
 
-    def remove(self, stream: Stream, name: str) -> None:
-        """Take a link away; its bytes too, if it was the last name and nobody has the file open."""
+    def remove(self, stream: Stream, name: str) -> bool:
+        """Take a link away; its bytes too, if it was the last name and nobody has the file open. Whether it is gone."""
         try:
             os.unlink(os.path.join(self.directory(stream), name))
         except FileNotFoundError:
             pass
         except OSError as e:
             self._failed(e, "removed")
+            return False
+        return True
+
+    def move(self, stream: Stream, to: "Links") -> None:
+        """Another directory is used from now on. What cannot be moved there is removed: descriptors keep it."""
+        for name in self.names(stream):
+            try:
+                os.makedirs(to.directory(stream), mode=0o750, exist_ok=True)
+                os.rename(os.path.join(self.directory(stream), name), os.path.join(to.directory(stream), name))
+            except OSError:
+                self.remove(stream, name)
+        self._prune(self.directory(stream))
 
     def _needed(self, generation: Generation) -> bool:
         now = self._clock.monotonic()

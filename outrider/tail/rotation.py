@@ -114,6 +114,11 @@ class Rotation:
                 commands.append(Close(key) if state.closed else Reopen(key))
         return commands
 
+    def take_over(self, key: str, other: "Rotation") -> None:
+        """Know of the generation `key` what `other` knows."""
+        if key in other._known:
+            self._known[key] = other._known[key]
+
     def forget(self, key: str) -> None:
         """Drop a generation that is gone and read to its end."""
         self._known.pop(key, None)

@@ -115,9 +115,15 @@ class Watcher:
         """Every stream with open files, for the watcher that comes after this one has stopped."""
         return [*self._streams.values(), *(self._hold.left() if self._hold is not None else ())]
 
+    def known(self) -> frozenset[str]:
+        """The logs found so far, whether somebody reads them or not."""
+        return frozenset(self._streams) | self._refused
+
     def adopt(self, streams: Iterable[StreamFiles]) -> None:
         """Take over, at the start, what another watcher of the same tree left: files without a name live only there."""
-        self._adopted = {files.path: files for files in streams}
+        for files in streams:  # two of one path, if a pod came back under its uid
+            if (first := self._adopted.setdefault(files.path, files)) is not files:
+                first.absorb(files)
 
     def health(self) -> str | None:
         """None, or why the tree is not watched any more."""
@@ -357,6 +363,8 @@ class Watcher:
         files = StreamFiles(stream, path, readers, self._clock, self._counters, links, before)
         self._streams[path] = files
         self._refresh(files)
+        for reader in files.through if files.gone else ():  # it has forgotten where it was, and would begin again
+            files.leave(reader)
         if not files.gone or any(g.waiting for g in files.generations):
             self._found(files)
 

@@ -364,3 +364,56 @@ def descriptors_of_deleted(node: NodeProcess) -> int:
     assert node.process is not None
     links = [os.readlink(p) for p in Path(f"/proc/{node.process.pid}/fd").iterdir() if p.is_symlink()]
     return sum(link.endswith(".log (deleted)") or ".log." in link for link in links)
+
+
+@pytest.mark.parametrize("how", ["restart", "reload"])
+def test_what_began_during_an_outage_is_not_taken_up_at_its_end(setup: Setup, how: str) -> None:
+    """`logs.start: end` is for streams that were never seen before, not for those of which nothing was acknowledged."""
+    setup.node.end()
+    setup.node.config["logs"]["start"] = "end"
+    old = setup.pod("old")
+    old.write(5)
+    setup.node.start()
+    until(lambda: setup.node.metric("outrider_streams") == 1)
+    setup.first.always = Fault(503)
+    if how == "restart":
+        new = setup.pod("new")
+        new.write(20)
+        until(lambda: setup.node.metric("outrider_lines_read_total") >= 20)
+        assert setup.node.end() == 0
+        setup.first.always = None
+        setup.node.start()
+    else:
+        old.write(1)  # something to wait for
+        until(lambda: setup.node.metric("outrider_lines_read_total") >= 1)
+        setup.write({**setup.node.config, "logs": {**setup.node.config["logs"], "join": {"wait": "2s"}}})
+        setup.hup()
+        until(lambda: "ending: what has been read" in setup.node.said, timeout=20)
+        new = setup.pod("new")
+        new.write(20)
+        setup.first.always = None
+        setup.await_result("applied")
+    await_lines(setup.first, new)
+    assert_complete(setup.first, new)
+    assert not [r for r in setup.first.received("old") if "old 000000" in r.text], "that one was old at the start"
+
+
+def test_an_exporter_that_has_everything_of_a_deleted_pod_gets_nothing_twice(setup: Setup) -> None:
+    """Its cursor went with the pod; the files stay open for another exporter, over one reload after the other."""
+    setup.node.end()
+    config = setup.with_second()
+    config["routes"] = [{"to": ["google", "extra"]}]
+    setup.node.config.update(config)
+    setup.second.always = Fault(503)
+    setup.node.start()
+    web = setup.pod("web")
+    web.write(50)
+    await_lines(setup.first, web)
+    setup.pod_logs["web"].remove()
+    until(lambda: 'entries{container="main",exporter="google"' not in setup.node.get("/metrics")[1])
+    for n in range(2):
+        setup.write({**setup.node.config, "logs": {**setup.node.config["logs"], "join": {"wait": f"{n + 2}s"}}})
+        setup.await_result("applied", n + 1)
+    setup.second.always = None
+    await_lines(setup.second, web)
+    assert len(setup.first.received("web")) == 50
