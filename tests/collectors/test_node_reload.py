@@ -95,7 +95,7 @@ def test_a_route_is_added_by_sighup(setup: Setup) -> None:
     shop, other = setup.pod("shop-1"), setup.pod("other-1", "other")
     shop.write(10)
     await_lines(setup.first, shop)
-    accepted = setup.node.metric("outrider_entries_accepted_total", exporter="google")
+    until(lambda: setup.node.metric("outrider_entries_accepted_total", exporter="google") == 10)
     setup.write(setup.with_second())
     setup.hup()
     setup.await_result("applied")
@@ -104,7 +104,7 @@ def test_a_route_is_added_by_sighup(setup: Setup) -> None:
     await_lines(setup.second, other)
     await_lines(setup.first, shop)
     assert numbers(setup.first.received("shop-1")) == list(range(20)), "the cursor went from hand to hand"
-    assert setup.node.metric("outrider_entries_accepted_total", exporter="google") == accepted + 10
+    until(lambda: setup.node.metric("outrider_entries_accepted_total", exporter="google") == 20)
     assert setup.node.metric("outrider_config_valid") == 1
     assert setup.node.end() == 0
 
