@@ -78,6 +78,7 @@ class Node:
         )
         self._pumps = {name: self._pump(name, state) for name in config.exporters if name in used}
         self._older: frozenset[str] | None = None  # the logs that the node before this one knew
+        self._earlier: dict[str, Cursors] = {}  # and its cursors
         hold = config.logs.hold
         self._hold = Hold(hold.path, hold.budget, config.logs.pods, self.clock, self.counters)
         self._watcher = Watcher(
@@ -88,7 +89,10 @@ class Node:
         self.counters.collect(lambda: families(self._accounts()))
 
     def inherit(self, before: "Node") -> None:
-        """Take over the open files of a node that has ended: of what is deleted there is no other copy."""
+        """Take over from a node that has ended: its cursors, which it may not have been able to save, and its open
+        files, for of what is deleted there is no other copy.
+        """
+        self._earlier = {name: pump.cursors for name, pump in before._pumps.items()}
         streams = before._watcher.bequest()
         if before.config.logs.pods == self.config.logs.pods:
             self._older = before._watcher.known()
@@ -110,7 +114,11 @@ class Node:
             log.warning("%s is not there (yet): logs.pods must be kubelet's tree of pod logs", self.config.logs.pods)
         self._pods.start()
         for pump in self._pumps.values():
-            pump.cursors.load()
+            earlier = self._earlier.pop(pump.name, None)
+            if earlier is None:
+                pump.cursors.load()
+            else:
+                pump.cursors.take_over(earlier)
             pump.start(self._watcher)
         self._telemetry.start()
         self._watcher.start()
@@ -154,7 +162,7 @@ class Node:
         from_end = self.config.logs.start == "end" and not self._watcher.scanned.is_set()
         from_end &= self._older is None or files.path in self._older  # what began during a reload is new
         for name in files.readers:
-            self._pumps[name].follow(files, from_end and name not in files.known_to)
+            self._pumps[name].follow(files, from_end)
 
     def _pump(self, name: str, state: Path) -> Pump:
         exporter = self.config.exporters[name]

@@ -6,6 +6,7 @@ details matter for `entries.write`: `BadRequest` names the fields that could not
 `WriteLogEntriesPartialErrors` names the entries that were not written although others were.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 INVALID_ARGUMENT = 3
@@ -29,22 +30,22 @@ _CODES: dict[int, tuple[int, str]] = {
 }
 
 
-class AnswerError(Exception):
+class AnswerError(Exception, ABC):
     """An answer that says no, of either vendor."""
 
     @property
+    @abstractmethod
     def http_status(self) -> int:
         """The status of the HTTP answer."""
-        raise NotImplementedError
 
     @property
     def headers(self) -> dict[str, str]:
         """Headers of the HTTP answer beside the usual ones."""
         return {}
 
+    @abstractmethod
     def body(self) -> dict[str, Any]:
         """The JSON body of the HTTP answer."""
-        raise NotImplementedError
 
 
 class ApiError(AnswerError):

@@ -18,22 +18,17 @@ from typing import Any
 from outrider.model.counters import Family, Sample
 from outrider.model.stream import Stream
 from outrider.pipeline.followed import Followed
+from outrider.tail.books import Balance
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One stream at one exporter. Bytes are uncompressed bytes of log files; `lost` is by cause. `behind_seconds` is
-    the age of the oldest line that is not acknowledged, 0 if there is none.
+    """One stream at one exporter. `bytes` are uncompressed bytes of log files. `behind_seconds` is the age of the
+    oldest line that is not acknowledged, 0 if there is none.
     """
 
     stream: Stream
-    disk: int
-    read: int
-    skipped: int
-    acknowledged: int
-    in_flight: int
-    lost: Mapping[str, int]
-    behind: int
+    bytes: Balance
     entries: int
     entries_in_flight: int
     accepted: int
@@ -50,15 +45,7 @@ class Account:
             "uid": s.uid,
             "container": s.container,
             "restart": s.restart,
-            "bytes": {
-                "disk": self.disk,
-                "read": self.read,
-                "in_flight": self.in_flight,
-                "acknowledged": self.acknowledged,
-                "skipped": self.skipped,
-                "lost": dict(self.lost),
-                "behind": self.behind,
-            },
+            "bytes": self.bytes._asdict(),
             "records": {
                 "read": self.entries,
                 "in_flight": self.entries_in_flight,
@@ -78,13 +65,7 @@ def account_of(followed: Followed, wall: float, now: float) -> Account:
     b = reader.balance()
     return Account(
         reader.stream,
-        b.disk,
-        b.read,
-        b.skipped,
-        b.acknowledged,
-        b.in_flight,
-        b.lost,
-        b.behind,
+        b,
         followed.made + followed.left_out,
         followed.in_flight,
         followed.accepted,
@@ -106,13 +87,13 @@ def families(books: Mapping[str, list[Account]]) -> list[Family]:
             plain = account.plain()
             names = ("namespace", "pod", "uid", "container", "restart")  # a pod may come back under its name
             labels = {"exporter": exporter, **{name: str(plain[name]) for name in names}}
-            lost = sum(account.lost.values())
+            lost = sum(account.bytes.lost.values())
             for state, n in {**plain["bytes"], "lost": lost}.items():
                 size.append((_labels(labels, state=state), n))
             for state, n in plain["records"].items():
                 count.append((_labels(labels, state=state), n))
             age.append((_labels(labels), account.behind_seconds))
-        sums.append((_labels({"exporter": exporter}), sum(a.behind + a.in_flight for a in accounts)))
+        sums.append((_labels({"exporter": exporter}), sum(a.bytes.behind + a.bytes.in_flight for a in accounts)))
         ages.append((_labels({"exporter": exporter}), max((a.behind_seconds for a in accounts), default=0.0)))
     return [
         Family("outrider_stream_bytes", "gauge", "Bytes of a log, by what became of them.", size),

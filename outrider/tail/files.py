@@ -41,7 +41,7 @@ class StreamFiles:
     there is something new to read or to know. `gone` is true once no file of the stream is left on the disk, `over`
     once none but our own links (`links`: their names and inodes) is; `troubled` while one of them, or a directory,
     cannot be read. Made from what another one was `before` (that nobody uses any more) it takes over its open files;
-    `known_to` are those who read it then, `through` those of them who had dealt with all of a stream that was gone.
+    `through` are those who had dealt with all of a stream that was gone.
     """
 
     def __init__(
@@ -57,7 +57,6 @@ class StreamFiles:
         self.stream = stream
         self.path = path
         self.readers = readers
-        self.known_to = frozenset[str]() if before is None else before.readers
         self.generations: tuple[Generation, ...] = () if before is None else before.generations
         self.gone = False
         self.over = False

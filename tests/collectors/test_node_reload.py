@@ -417,3 +417,15 @@ def test_an_exporter_that_has_everything_of_a_deleted_pod_gets_nothing_twice(set
     setup.second.always = None
     await_lines(setup.second, web)
     assert len(setup.first.received("web")) == 50
+
+
+def test_cursors_go_from_hand_to_hand_even_if_they_cannot_be_saved_or_their_place_changes(setup: Setup) -> None:
+    web = setup.pod("web")
+    web.write(10)
+    await_lines(setup.first, web)
+    until(lambda: setup.node.metric("outrider_entries_accepted_total", exporter="google") == 10)
+    setup.write({**setup.node.config, "state": str(setup.node.root / "another state")})
+    setup.await_result("applied")
+    web.write(5)
+    await_lines(setup.first, web)
+    assert numbers(setup.first.received("web")) == list(range(15))

@@ -18,9 +18,10 @@ def rig(tmp_path: Path) -> Rig:
 
 
 def balanced(account: Account) -> bool:
-    sums = account.skipped + account.acknowledged + account.in_flight + sum(account.lost.values()) + account.behind
+    b = account.bytes
+    sums = b.skipped + b.acknowledged + b.in_flight + sum(b.lost.values()) + b.behind
     answered = account.accepted + account.rejected + account.left_out + account.entries_in_flight
-    return account.disk == sums and account.entries == answered
+    return b.disk == sums and account.entries == answered
 
 
 def only(pump: Pump) -> Account:
@@ -34,9 +35,14 @@ def test_what_is_delivered_is_acknowledged(rig: Rig) -> None:
     size = write(rig.pod(), lines(3000))
     with rig.running() as pump:
         until(lambda: len(rig.destination.stored) == 3000)
-        until(lambda: only(pump).acknowledged == size)
+        until(lambda: only(pump).bytes.acknowledged == size)
         account = only(pump)
-        assert (account.disk, account.read, account.behind, account.in_flight) == (size, size, 0, 0)
+        assert (account.bytes.disk, account.bytes.read, account.bytes.behind, account.bytes.in_flight) == (
+            size,
+            size,
+            0,
+            0,
+        )
         assert (account.entries, account.accepted) == (3000, 3000)
         assert account.behind_seconds == 0
 
@@ -47,13 +53,13 @@ def test_while_a_destination_hangs_the_rest_is_in_flight_or_behind(rig: Rig) -> 
     with rig.running() as pump:
         until(lambda: len(rig.destination.offered) == 2)
         account = only(pump)
-        assert account.disk == size
-        assert account.acknowledged == 0
-        assert account.in_flight > 0
-        assert account.behind > 0
+        assert account.bytes.disk == size
+        assert account.bytes.acknowledged == 0
+        assert account.bytes.in_flight > 0
+        assert account.bytes.behind > 0
         assert account.behind_seconds > 0
         rig.destination.open.set()
-        until(lambda: only(pump).acknowledged == size, timeout=20)
+        until(lambda: only(pump).bytes.acknowledged == size, timeout=20)
 
 
 def test_a_restart_skips_what_was_delivered_before(rig: Rig) -> None:
@@ -64,8 +70,8 @@ def test_a_restart_skips_what_was_delivered_before(rig: Rig) -> None:
     both = write(pod, lines(50, start=100))
     with rig.running() as pump:
         until(lambda: len(rig.destination.stored) == 150)
-        until(lambda: only(pump).acknowledged == both - first)
-        assert (only(pump).skipped, only(pump).disk) == (first, both)
+        until(lambda: only(pump).bytes.acknowledged == both - first)
+        assert (only(pump).bytes.skipped, only(pump).bytes.disk) == (first, both)
 
 
 def test_refused_entries_are_booked_to_their_own_stream(rig: Rig) -> None:
@@ -90,7 +96,7 @@ def test_rotations_and_what_cannot_be_encoded_balance_too(rig: Rig) -> None:
             write(pod, lines(40, start=40 * n))
             pod.container("main").rotate()
             until(lambda n=n: only(pump).entries >= 40 * n)  # type: ignore[misc]
-        until(lambda: only(pump).behind == only(pump).in_flight == 0)
+        until(lambda: only(pump).bytes.behind == only(pump).bytes.in_flight == 0)
         until(lambda: only(pump).accepted == 320 - 32)
         assert (only(pump).rejected, only(pump).left_out) == (32, 0)
 
@@ -99,7 +105,7 @@ def test_what_a_route_samples_is_left_out(rig: Rig) -> None:
     rig.routes = [Route(to=["google"], sample={"INFO": 0.5})]
     size = write(rig.pod(), lines(1000))
     with rig.running() as pump:
-        until(lambda: only(pump).acknowledged == size)
+        until(lambda: only(pump).bytes.acknowledged == size)
         account = only(pump)
     assert account.left_out == rig.value("outrider_entries_sampled_total", exporter="google") > 100
     assert account.accepted == len(rig.destination.stored) == 1000 - account.left_out

@@ -118,7 +118,7 @@ def test_a_destination_that_refuses_is_no_reason_for_a_restart(rig: Rig) -> None
     write(rig.pod(), lines(2000, width=300))
     with rig.running(grace=0.1) as pump:
         until(lambda: len(rig.destination.offered) == 2)
-        until(lambda: pump.accounts()[0].behind > 0)
+        until(lambda: pump.accounts()[0].bytes.behind > 0)
         assert pump.health(rig.clock.monotonic()) is None
         rig.destination.open.set()
 
@@ -181,9 +181,9 @@ def test_the_lag_of_a_stream_that_falls_behind_grows(rig: Rig) -> None:
     with rig.running() as pump:
         write(pod, ["first"])
         until(lambda: rig.destination.stored == [b"first"])
-        until(lambda: pump.accounts()[0].behind == 0)
+        until(lambda: pump.accounts()[0].bytes.behind == 0)
         write(pod, lines(8000, width=200))
-        until(lambda: pump.accounts()[0].behind > 0)
+        until(lambda: pump.accounts()[0].bytes.behind > 0)
         began = rig.clock.monotonic()
         until(lambda: rig.clock.monotonic() - began > 1.5, every=0.1)
         assert 1.0 < pump.accounts()[0].behind_seconds < 10.0
