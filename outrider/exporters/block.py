@@ -10,22 +10,40 @@ every entry ends with a line feed and its closing brace: there is no other line 
 block comes apart without being parsed.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
 _END = b"\n}"
 
 
-class Block(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Block:
     """`count` entries of one stream, separated by commas."""
 
     data: bytes
     count: int
 
     def entries(self) -> list[bytes]:
-        """The entries one by one."""
+        """The entries one by one, each a JSON object of one line."""
         return apart(self.data)
+
+    def cut(self, size: int, count: int) -> list["Block"]:
+        """Blocks of at most `size` bytes and `count` entries that together have all of this one, in order. An entry
+        that is larger by itself has a block of its own.
+        """
+        groups: list[list[bytes]] = []
+        room = 0
+        for piece in self.data.removesuffix(_END).split(_END + b","):
+            needed = len(piece) + len(_END) + 1
+            if not groups or needed > room or len(groups[-1]) == count:
+                groups.append([])
+                room = size + 1
+            groups[-1].append(piece)
+            room -= needed
+        return [Block((_END + b",").join(group) + _END, len(group)) for group in groups]
 
 
 def block(entries: list[Any]) -> Block:
@@ -33,6 +51,12 @@ def block(entries: list[Any]) -> Block:
     whole entries (`whole`).
     """
     return Block(orjson.dumps(entries)[1:-1], len(entries))
+
+
+def chained(blocks: Iterable[Block]) -> Block:
+    """One block of all of them."""
+    some = [b for b in blocks if b.count]
+    return Block(b",".join([b.data for b in some]), sum(b.count for b in some))
 
 
 def last(value: bytes) -> orjson.Fragment:
@@ -46,5 +70,9 @@ def whole(entry: bytes) -> orjson.Fragment:
 
 
 def apart(data: bytes) -> list[bytes]:
-    """The entries of a block's data, each a JSON object of one line."""
-    return [piece.removesuffix(_END) + b"}" for piece in data.split(_END + b",")] if data else []
+    """The entries of a block's data, each a JSON object of one line. An entry that is apart already stays as it is."""
+    *others, end = data.split(_END + b",")
+    entries = [piece + b"}" for piece in others]
+    if end:
+        entries.append(end[: -len(_END)] + b"}" if end.endswith(_END) else end)
+    return entries

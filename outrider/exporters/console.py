@@ -2,17 +2,19 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import BinaryIO
 
 from outrider.exporters.answer import Answer, Verdict
+from outrider.exporters.block import Block, apart
 from outrider.exporters.destination import UNLIMITED
 from outrider.exporters.stackdriver.context import StreamContext
-from outrider.exporters.stackdriver.encode import Encoder, Record
+from outrider.exporters.stackdriver.encode import Encoder
 from outrider.model.clock import Clock
 from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
 from outrider.model.pod import Pod
+from outrider.model.records import Records
 from outrider.model.stream import Stream
 
 
@@ -33,18 +35,16 @@ class ConsoleLogs:
     def context(self, stream: Stream, pod: Pod | None) -> StreamContext:
         return StreamContext(stream, pod, self._cluster, self._cluster.project, self._encoder.labels_shed.add)
 
-    def encode(
-        self, records: Iterable[Record], context: StreamContext, generation: Callable[[int], tuple[str, bytes]]
-    ) -> list[bytes]:
+    def encode(self, records: Records, context: StreamContext, generation: Callable[[int], tuple[str, bytes]]) -> Block:
         return self._encoder.encode(records, context, generation)
 
     def multi_line(self, context: StreamContext) -> str | None:  # noqa: ARG002 - what is joined is `logs.join`'s
         return None
 
-    def send(self, entries: list[bytes]) -> Answer:
+    def send(self, pieces: list[bytes]) -> Answer:
         try:
             with self._lock:
-                self._out.write(b"\n".join(entries) + b"\n")
+                self._out.write(b"\n".join([entry for piece in pieces for entry in apart(piece)]) + b"\n")
                 self._out.flush()
         except OSError as e:
             return Answer(Verdict.HOLD, f"standard output: {e}")

@@ -1,10 +1,12 @@
 """What the pipeline asks of an exporter of logs. Anything that has these is one."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from outrider.exporters.answer import Answer
+from outrider.exporters.block import Block
 from outrider.model.pod import Pod
+from outrider.model.records import Records
 from outrider.model.stream import Stream
 
 UNLIMITED = 1 << 30
@@ -28,14 +30,9 @@ class LogDestination(Protocol):
         """What is constant for the entries of a stream, given what is known of its pod."""
         ...
 
-    def encode(
-        self,
-        records: Iterable[tuple[int, bytes, bytes, bytes]],
-        context: Any,
-        generation: Callable[[int], tuple[str, bytes]],
-    ) -> list[bytes]:
-        """Entries of `records` (position, timestamp, stdout or stderr, content), in order. `generation(turn)` tells
-        the key of the generation that the upper bits of a position name, and the time of its first line.
+    def encode(self, records: Records, context: Any, generation: Callable[[int], tuple[str, bytes]]) -> Block:
+        """The entries of `records`, in order. `generation(turn)` tells the key of the generation that the upper bits
+        of a position name, and the time of its first line.
         """
         ...
 
@@ -46,8 +43,10 @@ class LogDestination(Protocol):
         """
         ...
 
-    def send(self, entries: list[bytes]) -> Answer:
-        """One attempt. Never raises for what the network or the server does."""
+    def send(self, pieces: list[bytes]) -> Answer:
+        """One attempt to deliver entries; a piece is an entry or the data of a block. Never raises for what the network
+        or the server does.
+        """
         ...
 
     def probe(self) -> Answer:

@@ -7,6 +7,8 @@ It is the `insertId` at Google and the attribute `outrider.id` at Datadog, and t
 
 import base64
 import hashlib
+import sys
+from array import array
 
 from outrider.model.stream import Stream
 
@@ -21,3 +23,20 @@ def stream_id(stream: Stream) -> bytes:
     """
     digest = hashlib.blake2b(f"{stream.uid}/{stream.container}/{stream.restart}".encode(), digest_size=10).digest()
     return base64.b32hexencode(digest)[:13].lower()
+
+
+def ids(prefix: str, at: list[int]) -> list[str]:
+    """The identities of the records at the positions `at`, all of one turn: `prefix` and ten hexadecimal digits of
+    offset.
+
+    The digits of all of them are written in one go, 16 for each position: those of the turn and two zeros come first,
+    and where they stand is where one number ends and the next begins. 0.09 µs each, against 0.25 for a formatting.
+    """
+    last = max(at, default=0)
+    if last & OFFSET_MASK >= 1 << 40 or last >> 64:
+        return [f"{prefix}{offset & OFFSET_MASK:010x}" for offset in at]
+    numbers = array("Q", at)
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    digits = "\n" + numbers.tobytes().hex("\n", 8)
+    return digits.replace(f"\n{last >> TURN_BITS:04x}00", "\n" + prefix).split("\n")[1:] if at else []

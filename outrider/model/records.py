@@ -5,7 +5,7 @@ are not. Everything between the reader and the exporter's encoder works on `Reco
 where that line is out of the ordinary.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 Record = tuple[int, bytes, bytes, bytes]
@@ -33,7 +33,7 @@ class Records:
     def __len__(self) -> int:
         return len(self.at)
 
-    def rows(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[Record]:
         """One row after the other."""
         return zip(self.at, self.times, self.stds, self.contents, strict=True)
 
@@ -43,6 +43,11 @@ class Records:
     def part(self, begin: int, end: int) -> "Records":
         """The rows from `begin` up to `end` (excluded)."""
         return Records(self.at[begin:end], self.times[begin:end], self.stds[begin:end], self.contents[begin:end])
+
+    def chosen(self, some: Sequence[int]) -> "Records":
+        """The rows whose numbers are in `some`."""
+        columns = self.at, self.times, self.stds, self.contents
+        return Records(*[[column[i] for i in some] for column in columns])  # type: ignore[arg-type]
 
     def add(self, row: Record) -> None:
         self.at.append(row[0])

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from outrider.exporters.block import Block
 from outrider.pipeline.followed import Followed
 from outrider.tail.positions import Span
 
@@ -27,26 +28,28 @@ class BatchLimits:
 
 @dataclass(slots=True)
 class Batch:
-    """Encoded entries of any streams, in the order in which they were read. `born` is monotonic seconds of the
-    first. `runs` says whose entries follow one another; `rejected`, after delivery, which of them were refused for
-    good (None: not delivered).
+    """Encoded entries of any streams, in the order in which they were read: `count` of them, `size` bytes, in `pieces`
+    that are blocks. `born` is monotonic seconds of the first. `runs` says whose entries follow one another; `rejected`,
+    after delivery, which of them were refused for good (None: not delivered).
     """
 
     born: float
-    entries: list[bytes] = field(default_factory=list)
+    pieces: list[bytes] = field(default_factory=list)
     size: int = 0
+    count: int = 0
     spans: dict[Followed, Span] = field(default_factory=dict)
     runs: list[tuple[Followed, int]] = field(default_factory=list)
     hurried: bool = False
     rejected: Sequence[int] | None = None
 
-    def add(self, followed: Followed, entries: list[bytes], size: int) -> None:
-        self.entries += entries
-        self.size += size
-        if entries:
-            self.runs.append((followed, len(entries)))
-            followed.made += len(entries)
-            followed.in_flight += len(entries)
+    def add(self, followed: Followed, block: Block) -> None:
+        if block.count:
+            self.pieces.append(block.data)
+            self.size += len(block.data) + 1
+            self.count += block.count
+            self.runs.append((followed, block.count))
+            followed.made += block.count
+            followed.in_flight += block.count
 
     def due(self, last_dispatch: float, wait: float) -> float:
         """When the batch goes though it is not full, in monotonic seconds; `last_dispatch` is when the one before

@@ -15,7 +15,7 @@ import orjson
 
 from outrider.model.clock import Clock
 from outrider.model.counters import Counters
-from outrider.tail.records import Record
+from outrider.model.records import Record
 
 log = logging.getLogger(__name__)
 

@@ -16,10 +16,11 @@ Nothing else ends a batch but the end of the program, and then it was not delive
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from outrider.exporters.answer import Answer, Verdict
+from outrider.exporters.block import apart
 from outrider.exporters.destination import LogDestination
 from outrider.model.clock import Clock
 from outrider.model.counters import Counters
@@ -38,14 +39,19 @@ LONGEST_RETRY_AFTER = 600.0
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Some entries of a batch, and where in the batch they stood."""
+    """Some entries of a batch, in pieces of one or more, and where in the batch they stood. What is taken out of a part
+    (`of`) has a piece for each entry.
+    """
 
-    entries: list[bytes]
-    places: list[int]
+    pieces: list[bytes]
+    places: Sequence[int]
 
-    def of(self, chosen: Iterable[int]) -> "_Part":
-        some = list(chosen)
-        return _Part([self.entries[i] for i in some], [self.places[i] for i in some])
+    def entries(self) -> list[bytes]:
+        return [entry for piece in self.pieces for entry in apart(piece)]
+
+    def of(self, *chosen: Iterable[int]) -> list["_Part"]:
+        entries = self.entries()
+        return [_Part([entries[i] for i in some], [self.places[i] for i in some]) for some in map(list, chosen)]
 
 
 class Delivery:
@@ -88,18 +94,18 @@ class Delivery:
         """When that began, in monotonic seconds."""
         return min(list(self._troubles.values()), default=(0.0, None))[0]
 
-    def deliver(self, entries: list[bytes]) -> list[int] | None:
-        """The places of the entries that were refused for good, once the destination has answered for every one; None
-        if the program ends before that.
+    def deliver(self, pieces: list[bytes], count: int) -> list[int] | None:
+        """The places of the entries that were refused for good, once the destination has answered for every one of the
+        `count` that are in `pieces` (blocks); None if the program ends before that.
         """
         refused: list[int] = []
-        todo = [_Part(entries, list(range(len(entries))))] if entries else []
+        todo = [_Part(pieces, range(count))] if count else []
         pause = 0.0
         while todo:
             part = todo.pop()
             if self._stop.is_set():
                 return None
-            answer = self._judged(part, self._send(part.entries))
+            answer = self._judged(part, self._send(part.pieces))
             self._requests[answer.verdict].add()
             self._report(answer)
             left = self._left(part, answer, refused)
@@ -126,8 +132,8 @@ class Delivery:
 
     def _judged(self, part: _Part, answer: Answer) -> Answer:
         """The answer, unless it blames an entry for what is the destination's own trouble."""
-        lone = answer.verdict is Verdict.SPLIT and len(part.entries) == 1
-        if lone and self._destination.plainer(part.entries[0]) is None:
+        lone = answer.verdict is Verdict.SPLIT and len(part.places) == 1
+        if lone and self._destination.plainer(part.entries()[0]) is None:
             trouble = self._own_trouble()
             if trouble is not None:
                 return Answer(Verdict.HOLD, f"{answer.words} (and a plain test entry was refused too: {trouble})")
@@ -149,26 +155,27 @@ class Delivery:
         """What is still to be offered of `part`, in order. The places of what was buried are added to `refused`."""
         match answer.verdict:
             case Verdict.ACCEPTED:
-                self._accepted.add(len(part.entries))
+                self._accepted.add(len(part.places))
                 return []
             case Verdict.PARTIAL:
                 return self._settle(part, answer, refused)
-            case Verdict.SPLIT if len(part.entries) == 1:
-                plainer = self._destination.plainer(part.entries[0])
+            case Verdict.SPLIT if len(part.places) == 1:
+                [entry] = part.entries()
+                plainer = self._destination.plainer(entry)
                 if plainer is not None:
                     return [_Part([plainer], part.places)]
-                self._dead_letters.bury(part.entries[0], answer.words)
+                self._dead_letters.bury(entry, answer.words)
                 refused += part.places
                 return []
             case Verdict.SPLIT:
-                half = len(part.entries) // 2
-                return [part.of(range(half)), part.of(range(half, len(part.entries)))]
+                half = len(part.places) // 2
+                return part.of(range(half), range(half, len(part.places)))
             case Verdict.REFRESH:
                 self._destination.refresh()
         return [part]
 
-    def _send(self, entries: list[bytes]) -> Answer:
-        return self._attempt(lambda: self._destination.send(entries))
+    def _send(self, pieces: list[bytes]) -> Answer:
+        return self._attempt(lambda: self._destination.send(pieces))
 
     def _attempt(self, request: Callable[[], Answer]) -> Answer:
         try:
@@ -179,14 +186,15 @@ class Delivery:
             return Answer(Verdict.RETRY, f"unexpected failure: {type(e).__name__}: {e}")
 
     def _settle(self, part: _Part, answer: Answer, refused: list[int]) -> list[_Part]:
-        there = range(len(part.entries))
+        there = range(len(part.places))
         rejected = [i for i in sorted(answer.rejected) if i in there]
         again = [i for i in sorted(answer.again) if i in there]
-        self._accepted.add(len(part.entries) - len(rejected) - len(again))
+        self._accepted.add(len(there) - len(rejected) - len(again))
+        entries = part.entries() if rejected else []
         for i in rejected:
-            self._dead_letters.bury(part.entries[i], answer.rejected[i])
+            self._dead_letters.bury(entries[i], answer.rejected[i])
             refused.append(part.places[i])
-        return [part.of(again)] if again else []
+        return part.of(again) if again else []
 
     def _report(self, answer: Answer) -> None:
         """Say once that something is wrong, with the destination's words, and once that it is over."""

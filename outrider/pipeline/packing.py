@@ -1,23 +1,25 @@
 """Records become batches: sampled, redacted, encoded, and gathered until a batch is full.
 
-What a reader brings is encoded a slice at a time, so that a batch never grows much beyond its limit whatever a chunk
-holds. Each slice tells its reader how far the stream is accounted for once the batch has landed; lines that made no
-entry, because a rule left them out or they are part of something unfinished, are accounted for all the same.
+What a reader brings is encoded a slice at a time, so that neither a chunk of ten thousand tiny lines takes all of the
+memory nor a batch grows beyond its limit: a slice that has no room in it begins the next one. Each slice tells its
+reader how far the stream is accounted for once the batch has landed; lines that made no entry, because a rule left them
+out or they are part of something unfinished, are accounted for all the same.
 """
 
 from collections.abc import Callable
 
+from outrider.exporters.block import Block, chained
 from outrider.exporters.destination import LogDestination
 from outrider.model.clock import Clock
+from outrider.model.records import Records
 from outrider.pipeline.batch import Batch
 from outrider.pipeline.deadletters import DeadLetters
 from outrider.pipeline.followed import Followed
 from outrider.pipeline.redact import Redactor
 from outrider.tail.positions import Taken
-from outrider.tail.records import Record
 
-SLICE = 500
-"""Records encoded between two looks at the size of the batch."""
+SLICE = 1000
+"""Records encoded at a time, at most."""
 
 
 class Packer:
@@ -55,69 +57,66 @@ class Packer:
             records = kept
         if self._redactor:
             records = self._redactor.apply(records)
-        for i in range(0, len(records), SLICE):
-            part = records[i : i + SLICE]
-            before = followed.rejected
-            entries = self._encode(part, followed)
-            followed.left_out += max(0, len(part) - len(entries) - (followed.rejected - before))
-            rest = records[i + SLICE :]
-            if rest:
-                self._gather(followed, entries, min(taken.boundary, min(r[0] for r in rest)), part[-1][1])
-            else:
-                self._gather(followed, entries, taken.boundary, taken.timestamp)
         if not records:
             self._pass_over(followed, taken)
+            return
+        begin, n = 0, len(records)
+        while begin < n:
+            end = min(n, begin + min(SLICE, self._destination.max_entries - self.batch.count))
+            part = records if end - begin == n else records.part(begin, end)
+            before = followed.rejected
+            block = self._encode(part, followed)
+            followed.left_out += max(0, len(part) - block.count - (followed.rejected - before))
+            if end < n:
+                self._gather(followed, block, min(taken.boundary, *records.at[end:]), part.times[-1])
+            else:
+                self._gather(followed, block, taken.boundary, taken.timestamp)
+            begin = end
 
-    def _encode(self, records: list[Record], followed: Followed) -> list[bytes]:
+    def _encode(self, records: Records, followed: Followed) -> Block:
         """The entries of `records`. One that the encoder chokes on is found by halving and buried alone."""
         try:
             return self._destination.encode(records, followed.context, followed.reader.generation_at)
         except Exception as e:
             if len(records) > 1:
                 half = len(records) // 2
-                return self._encode(records[:half], followed) + self._encode(records[half:], followed)
+                halves = records.part(0, half), records.part(half, len(records))
+                return chained(self._encode(some, followed) for some in halves)
             self._failed()
             followed.made += 1
             followed.rejected += 1
-            self._dead_letters.bury_record(followed.reader.stream.key, records[0], f"{type(e).__name__}: {e}")
-            return []
+            self._dead_letters.bury_record(followed.reader.stream.key, records.row(0), f"{type(e).__name__}: {e}")
+            return Block(b"", 0)
 
-    def _gather(self, followed: Followed, entries: list[bytes], boundary: int, timestamp: bytes) -> None:
+    def _gather(self, followed: Followed, block: Block, boundary: int, timestamp: bytes) -> None:
         reader = followed.reader
-        while (n := self._fitting(entries)) < len(entries):
-            if n:  # the rest goes with the next batch; until both have landed the cursor stays where it is
-                self._add(followed, entries[:n])
-                if followed not in self.batch.spans:
-                    self.batch.spans[followed] = reader.sent(0, timestamp)
+        if self.batch.pieces and not self._fits(block):
             self._dispatch()
-            entries = entries[n:]
-        self._add(followed, entries)
-        self.batch.hurried |= not followed.heard and bool(entries)
-        followed.heard |= bool(entries)
+        parts = [block] if self._fits(block) else block.cut(self._room, self._destination.max_entries)
+        for part in parts[:-1]:  # several batches have some of it; until all have landed the cursor stays where it is
+            self._add(followed, part)
+            if followed not in self.batch.spans:
+                self.batch.spans[followed] = reader.sent(0, timestamp)
+            self._dispatch()
+        self._add(followed, parts[-1])
+        self.batch.hurried |= not followed.heard and block.count > 0
+        followed.heard |= block.count > 0
         span = self.batch.spans.get(followed)
         if span is None:
             self.batch.spans[followed] = reader.sent(boundary, timestamp)
         else:
             reader.extend(span, boundary, timestamp)
-        if self.batch.size >= self._room - self._room // 64:
+        if self.batch.size >= self._room - self._room // 64 or self.batch.count >= self._destination.max_entries:
             self._dispatch()
 
-    def _add(self, followed: Followed, entries: list[bytes]) -> None:
+    def _add(self, followed: Followed, block: Block) -> None:
         if not self.batch.spans:
             self.batch.born = self._clock.monotonic()
-        self.batch.add(followed, entries, _size(entries))
+        self.batch.add(followed, block)
 
-    def _fitting(self, entries: list[bytes]) -> int:
-        """How many of the first entries the batch still has room for; at least one if it has none."""
-        room, count = self._room - self.batch.size, self._destination.max_entries - len(self.batch.entries)
-        if len(entries) <= count and _size(entries) <= room:
-            return len(entries)
-        total = 0
-        for n, entry in enumerate(entries[:count]):
-            total += len(entry) + 1
-            if total > room:
-                return n if n or self.batch.entries else 1
-        return count
+    def _fits(self, block: Block) -> bool:
+        size, count = self.batch.size + len(block.data), self.batch.count + block.count
+        return size <= self._room and count <= self._destination.max_entries
 
     def _pass_over(self, followed: Followed, taken: Taken) -> None:
         """Lines that made no record (yet): the cursor may move all the same."""
@@ -128,7 +127,3 @@ class Packer:
         elif reader.advances(taken.boundary):
             reader.sent(taken.boundary, taken.timestamp).settled = True
             self._commit(followed)
-
-
-def _size(entries: list[bytes]) -> int:
-    return sum(map(len, entries)) + len(entries)

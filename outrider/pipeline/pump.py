@@ -358,12 +358,12 @@ class Pump:
     def _send_all(self) -> None:
         while (batch := self._outbox.get()) is not None:
             try:
-                batch.rejected = self.delivery.deliver(batch.entries)
+                batch.rejected = self.delivery.deliver(batch.pieces, batch.count)
             except Exception:
                 log.exception(
                     "%s: unexpected failure while sending; the batch is read again after a restart", self.name
                 )
-            batch.entries = []
+            batch.pieces = []
             self._inbox.put(partial(self._landed, batch))
 
     def _landed(self, batch: Batch) -> None:

@@ -26,8 +26,8 @@ import orjson
 
 from outrider.model.counters import Counter, Counters
 from outrider.model.patterns import Pattern, compiled, screen, valid_utf8
+from outrider.model.records import Records
 from outrider.pipeline.known_secrets import SETS, Known
-from outrider.tail.records import Record
 
 _TOKEN = re.compile(
     rb'"(?P<string>[^"\\]*+(?:\\.[^"\\]*+)*+)"(?P<colon>\s*+:)?|(?P<number>-?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?)',
@@ -139,24 +139,23 @@ class Redactor:
     def __bool__(self) -> bool:
         return bool(self._replacing)
 
-    def apply(self, records: list[Record]) -> list[Record]:
+    def apply(self, records: Records) -> Records:
         """The records with every match replaced. The position and the time, and so the insertId, stay as they are."""
         matches, always = self._matches, self._always
         changed = [0] * len(self._counters)
-        out: list[Record] = []
-        append = out.append
-        for record in records:
-            content = record[3]
+        contents: list[bytes] = []
+        append = contents.append
+        for content in records.contents:
             valid = content if content.isascii() else valid_utf8(content)
             if matches(valid) or ((b"\\" in valid or (always and valid[:1] in b"{ \t\r\n")) and self._inside(valid)):
                 clean = self._clean(valid, changed)
                 if clean != valid:
-                    record = (*record[:3], clean)
-            append(record)
+                    content = clean
+            append(content)
         for counter, lines in zip(self._counters, changed, strict=True):
             if lines:
                 counter.add(lines)
-        return out
+        return Records(records.at, records.times, records.stds, contents)
 
     def _inside(self, line: bytes) -> bool:
         """Whether a match may hide behind the escapes or at the edges of a string of a JSON line."""

@@ -18,9 +18,9 @@ from outrider.exporters.identity import OFFSET_MASK, TURN_BITS
 from outrider.exporters.stackdriver.severity import BY_LETTER, DEFAULT, parse
 from outrider.model.counters import Counter, Counters
 from outrider.model.patterns import valid_utf8
-from outrider.tail.records import Record
+from outrider.model.records import Records
 
-_BY_STREAM = {b"stdout": b"INFO", b"stderr": b"ERROR", b"": b"INFO"}
+_BY_STREAM = {b"stdout": "INFO", b"stderr": "ERROR", b"": "INFO"}
 _KEYS = ("severity", "logging.googleapis.com/severity", "level")
 _MAY_HAVE_KEY = re.compile(rb'severity"|level"|\\')
 _KLOG = re.compile(rb"([IWEFD])\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+\s+[^ \]]+:\d+\]\s")
@@ -32,13 +32,13 @@ class Sampler:
     """
 
     def __init__(self, sample: Mapping[str, float], counters: Counters, exporter: str) -> None:
-        self._fractions = {name.encode(): kept for name, kept in sample.items() if kept < 1}
-        self._left_out: dict[bytes, Counter] = {
+        self._fractions = {name: kept for name, kept in sample.items() if kept < 1}
+        self._left_out: dict[str, Counter] = {
             name: counters.counter(
                 "outrider_entries_sampled_total",
                 "Records left out because the route keeps only a fraction of their severity.",
                 exporter=exporter,
-                severity=name.decode(),
+                severity=name,
             )
             for name in self._fractions
         }
@@ -46,33 +46,32 @@ class Sampler:
     def __bool__(self) -> bool:
         return bool(self._fractions)
 
-    def apply(self, records: list[Record], key: str, generation: Callable[[int], tuple[str, bytes]]) -> list[Record]:
+    def apply(self, records: Records, key: str, generation: Callable[[int], tuple[str, bytes]]) -> Records:
         """The records that are kept, in their order. `key` is the stream's; `generation(turn)` tells the key of the
         generation that the upper bits of a position name.
         """
         fractions = self._fractions
         left_out = dict.fromkeys(fractions, 0)
-        kept: list[Record] = []
+        kept: list[int] = []
         turn, seed = -1, b""
-        for record in records:
-            name = severity_of(record[2], record[3])
+        for i, (at, std, content) in enumerate(zip(records.at, records.stds, records.contents, strict=True)):
+            name = severity_of(std, content)
             fraction = fractions.get(name)
             if fraction is not None:
-                at = record[0]
                 if at >> TURN_BITS != turn:
                     turn = at >> TURN_BITS
                     seed = _seed(key, generation(turn)[0])
                 if _place(seed, at & OFFSET_MASK) >= fraction:
                     left_out[name] += 1
                     continue
-            kept.append(record)
+            kept.append(i)
         for name, lines in left_out.items():
             if lines:
                 self._left_out[name].add(lines)
-        return kept
+        return records if len(kept) == len(records) else records.chosen(kept)
 
 
-def severity_of(std: bytes, content: bytes) -> bytes:
+def severity_of(std: bytes, content: bytes) -> str:
     """The severity that Cloud Logging shows for a line of stdout or stderr (b"": no runtime wrote it)."""
     default = _BY_STREAM[std]
     if not std:

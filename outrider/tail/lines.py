@@ -1,4 +1,4 @@
-"""A chunk of a log file becomes physical lines.
+"""A chunk of a log file becomes physical lines, in columns.
 
 Container runtimes write one of two shapes. CRI (containerd, CRI-O):
 
@@ -10,12 +10,20 @@ docker's json-file:
 
     {"log":"the line\\n","stream":"stdout","time":"2026-05-16T09:19:06.315692671Z"}
 
-where a missing newline at the end of `log` says that the line goes on. Both come out of here as the same tuple. One
-compiled pattern takes the whole chunk apart in C; anything that is neither shape comes out too, as a line without a
-time, because a line that cannot be read is still a line that somebody wrote.
+where a missing newline at the end of `log` says that the line goes on.
+
+A chunk nearly always has lines of the first shape only. Then they are cut at their first three spaces, which costs half
+of what any pattern does, and the columns that this gives are checked as a whole: every time by one match over all of
+them, every stream and tag by one look at the set. A chunk with anything else in it is taken apart line by line by a
+compiled pattern, with the same result. What is neither shape comes out too, as a line without a time, because a line
+that cannot be read is still a line that somebody wrote.
+
+Costs 0.45 µs a line, or 1.0 µs in a chunk with other lines (`python -m bench stages`).
 """
 
 import re
+from io import BytesIO
+from typing import NamedTuple
 
 import orjson
 
@@ -24,21 +32,45 @@ Line = tuple[bytes, bytes, bytes, bytes, bytes]
 on. An empty tag: neither CRI nor docker; timestamp and stream are then empty and the content is the raw line.
 """
 
+
+class Lines(NamedTuple):
+    """The same, in columns."""
+
+    raws: list[bytes]
+    times: list[bytes]
+    stds: list[bytes]
+    tags: list[bytes]
+    contents: list[bytes]
+
+
 _TIME = rb"\d{4}-[01]\d-[0-3]\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
 _CRI = re.compile(rb"((?:(" + _TIME + rb") (stdout|stderr) ([FP])(?::[^ \n]*)?(?: (.*))?|.*)\n)")
 _split_cri = _CRI.findall
 _TIME_ONLY = re.compile(_TIME)
+_are_times = re.compile(rb"(?:" + _TIME + rb"\n)*+").fullmatch
+_STDS, _TAGS = frozenset({b"stdout", b"stderr"}), frozenset({b"F", b"P"})
 
 
-def split(chunk: bytes) -> list[Line]:
+def split(chunk: bytes) -> Lines:
     """The lines of `chunk`, which must end with a newline.
 
     Both shapes may be mixed in one chunk: which one a line has is seen from the line.
     """
+    raws = BytesIO(chunk).readlines()
+    try:
+        times, stds, tags, contents = zip(*[raw[:-1].split(b" ", 3) for raw in raws], strict=True)
+    except ValueError:  # some line has fewer spaces
+        return _one_by_one(chunk)
+    if _STDS.issuperset(stds) and _TAGS.issuperset(tags) and _are_times(b"\n".join(times) + b"\n"):
+        return Lines(raws, list(times), list(stds), list(tags), list(contents))
+    return _one_by_one(chunk)
+
+
+def _one_by_one(chunk: bytes) -> Lines:
     lines: list[Line] = _split_cri(chunk)
     if lines and not lines[0][3] and lines[0][0][:1] == b"{":
-        return [line if line[3] else _other(line[0]) for line in lines]
-    return lines
+        lines = [line if line[3] else _other(line[0]) for line in lines]
+    return Lines(*(map(list, zip(*lines, strict=True)) if lines else ([], [], [], [], [])))
 
 
 def recover(raw: bytes) -> Line:

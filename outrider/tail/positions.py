@@ -6,7 +6,7 @@ that grows again after its end, or shrinks, is entered again): they grow along t
 
 from dataclasses import dataclass
 
-from outrider.tail.records import Record
+from outrider.model.records import Records
 
 TURN_BITS = 48
 OFFSET_MASK = (1 << TURN_BITS) - 1
@@ -30,6 +30,6 @@ class Taken:
     account for the stream.
     """
 
-    records: list[Record]
+    records: Records
     boundary: int
     timestamp: bytes

@@ -13,6 +13,7 @@ from collections import deque
 from datetime import datetime
 
 from outrider.model.counters import Counters
+from outrider.model.records import Records
 from outrider.tail.books import Balance, Books
 from outrider.tail.cursors import Place
 from outrider.tail.files import StreamFiles
@@ -20,7 +21,7 @@ from outrider.tail.generation import Damaged, Generation, GivenUp, Shrunk, Trunc
 from outrider.tail.lines import split
 from outrider.tail.losses import Losses
 from outrider.tail.positions import OFFSET_MASK, TURN_BITS, Span, Taken
-from outrider.tail.records import MAX_RECORD, Assembler, Record
+from outrider.tail.records import MAX_RECORD, Assembler
 
 log = logging.getLogger(__name__)
 
@@ -131,12 +132,12 @@ class Reader:
         records = self.assembler.feed(lines, self._position, now)
         self._offset += length
         self._books.read += length
-        self._lines.add(len(lines))
+        self._lines.add(len(lines.raws))
         if self._left_behind():
-            records += self.assembler.expire(now)
+            records.extend(self.assembler.expire(now))
         return self._taken(records)
 
-    def _taken(self, records: list[Record]) -> Taken:
+    def _taken(self, records: Records) -> Taken:
         self._joined.add(self.assembler.joined - self._joined_before)
         self._joined_before = self.assembler.joined
         unfinished = self.assembler.unfinished
@@ -289,7 +290,7 @@ class Reader:
         self._stuck_at = None
         self._half_line = (0, 0, 0.0)
         self._let_off()
-        return self._taken([])
+        return self._taken(Records())
 
     def generation_at(self, turn: int) -> tuple[str, bytes]:
         """The key of the generation entered as number `turn`, and the time of its first line."""

@@ -4,10 +4,10 @@ Two layers, each per stdout and stderr of one file, both optional. **Parts**: a 
 into P, P, …, F lines; they are put together again. **Traces**: the lines of a stack trace are one event; a state
 machine (`exceptions.py`) follows them. A record carries the position and time of its first line.
 
-Ordinary lines take none of that: a whole line (`F`) whose first byte cannot continue a trace goes straight through.
-Only a line that may be the *second* line of a trace makes this module look back at the line before it; and only the
-last line of a chunk, which may be the first of a trace whose second line is not written yet, is held back until the
-next line or `wait` shows what it was.
+Ordinary lines take none of that. While nothing is open only a part (`P`) and a line that may be the *second* line of a
+trace are looked at, and the second makes this module look back at the line before it; whole columns of lines between
+them go straight through. Only the last line of a chunk, which may be the first of a trace whose second line is not
+written yet, is held back until the next line or `wait` shows what it was.
 
 Whatever is unfinished is not lost with the process: no cursor moves past its first line, and it is read again after a
 restart. Nor does a cursor come to stand within a record that went out: where stdout and stderr are interleaved, a
@@ -16,7 +16,10 @@ record may have begun before the unfinished one and ended behind it, and must no
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate, compress
+from operator import itemgetter
 
+from outrider.model.records import Record, Records
 from outrider.tail.exceptions import (
     ALONE,
     END,
@@ -28,12 +31,9 @@ from outrider.tail.exceptions import (
     may_follow_start,
     may_start,
 )
-from outrider.tail.lines import Line, recover
+from outrider.tail.lines import Lines, recover
 
-Record = tuple[int, bytes, bytes, bytes]
-"""(position, timestamp of the first line, b"stdout" | b"stderr", content). The position is the caller's numbering;
-the stream is b"" for a line that no container runtime wrote.
-"""
+_first_two = itemgetter(slice(0, 2))
 
 MAX_RECORD = 8 << 20
 """Bytes at which a record that is still growing is cut; a 5 MB line is one record, an endless one is not."""
@@ -115,33 +115,54 @@ class Assembler:
         waiting = [u.floor for u in (*self._parts.values(), *self._traces.values())]
         return min(waiting, default=None)
 
-    def feed(self, lines: list[Line], at: int, now: float) -> list[Record]:
+    def feed(self, lines: Lines, at: int, now: float) -> Records:
         """The records that `lines`, the first of which stands at position `at`, complete. `now` is monotonic seconds.
 
-        Costs about a third of a microsecond for a line that is a record of its own (bench/stages.py).
+        Takes over the columns of `lines`. Costs about 0.2 µs a line (`python -m bench stages`).
         """
-        out: list[Record] = []
-        append = out.append
-        screen = self._screen
-        every = self._traced and not screen
-        parts, traces = self._parts, self._traces
+        begins = list(accumulate(map(len, lines.raws), initial=at))
+        begins.pop()
+        every = Records(begins, lines.times, lines.stds, lines.contents)
         self._reaches.clear()
-        for raw, timestamp, std, tag, content in lines:
-            here = at
-            at += len(raw)
-            if tag != b"F" or parts or traces or every or content[:2] in screen:
-                self._line(out, (here, timestamp, std, content), tag, raw, now)
-            else:
-                append((here, timestamp, std, content))
-        if out and out[-1][0] > self._at:
-            self.timestamp, self._at = out[-1][1], out[-1][0]
-        if screen:
+        odd = self._odd(lines)
+        out = every if not odd and not self._parts and not self._traces else self._with_odd(every, lines, odd, now)
+        if out.at and out.at[-1] > self._at:
+            self.timestamp, self._at = out.times[-1], out.at[-1]
+        if self._screen:
             self._hold_last(out, now)
         return out
 
-    def expire(self, now: float) -> list[Record]:
+    def _odd(self, lines: Lines) -> list[int]:
+        """The lines to be looked at even while nothing is open."""
+        tags, contents = lines.tags, lines.contents
+        if self._traced and not self._screen:
+            return list(range(len(tags)))
+        odd = [] if tags.count(b"F") == len(tags) else [i for i, tag in enumerate(tags) if tag != b"F"]
+        if self._screen:
+            screened = map(self._screen.__contains__, map(_first_two, contents))
+            second = [i for i in compress(range(len(contents)), screened) if may_follow_start(contents[i])]
+            odd = sorted({*odd, *second}) if odd else second
+        return odd
+
+    def _with_odd(self, every: Records, lines: Lines, odd: list[int], now: float) -> Records:
+        """The records of lines some of which are not ordinary, or that come while something is open."""
+        out, parts, traces = Records(), self._parts, self._traces
+        coming = iter([*odd, len(every)])
+        i, next_odd = 0, next(coming)
+        while i < len(every):
+            if next_odd < i:
+                next_odd = next(coming)
+            elif i < next_odd and not parts and not traces:
+                out.extend(every.part(i, next_odd))
+                i = next_odd
+            else:
+                self._line(out, every.row(i), lines.tags[i], lines.raws[i], now)
+                i += 1
+        return out
+
+    def expire(self, now: float) -> Records:
         """The records whose continuation has been waited for long enough."""
-        out: list[Record] = []
+        out = Records()
         self._reaches.clear()
         for std in [s for s, u in self._parts.items() if now - u.since >= self.joining.wait * PARTS_PATIENCE]:
             self._end_parts(out, std, now)
@@ -150,9 +171,9 @@ class Assembler:
             self._follower(std).reset()
         return out
 
-    def finish(self, now: float) -> list[Record]:
+    def finish(self, now: float) -> Records:
         """Everything unfinished, as it is: nothing will follow (the stream has ended)."""
-        out: list[Record] = []
+        out = Records()
         for std in list(self._parts):
             self._end_parts(out, std, now)
         for std in list(self._traces):
@@ -161,13 +182,13 @@ class Assembler:
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
-    def _line(self, out: list[Record], record: Record, tag: bytes, raw: bytes, now: float) -> None:
+    def _line(self, out: Records, record: Record, tag: bytes, raw: bytes, now: float) -> None:
         at, timestamp, std, content = record
         if not tag:
             _, timestamp, std, tag, content = recover(raw)
             if not tag:
-                before = out[-1][1] if out and out[-1][0] > self._at else self.timestamp
-                out.append((at, before, std, content))
+                before = out.times[-1] if out.at and out.at[-1] > self._at else self.timestamp
+                out.add((at, before, std, content))
                 return
         self.timestamp, self._at = timestamp, at
         if not self.joining.partials:
@@ -194,7 +215,7 @@ class Assembler:
         self._budget.used += len(content)
         self.joined += 1
 
-    def _end_parts(self, out: list[Record], std: bytes, now: float) -> None:
+    def _end_parts(self, out: Records, std: bytes, now: float) -> None:
         parts = self._parts.pop(std)
         self._budget.used -= parts.size
         record = (parts.at, parts.timestamp, std, b"".join(parts.pieces))
@@ -202,7 +223,7 @@ class Assembler:
 
     # -- traces -------------------------------------------------------------------------------------------------------
 
-    def _whole(self, out: list[Record], record: Record, last: int, floor: int, now: float) -> None:
+    def _whole(self, out: Records, record: Record, last: int, floor: int, now: float) -> None:
         """A logical line, whose last physical one is at `last`, is whole: it is a record, or a line of a trace."""
         if not self._traced:
             self._go_out(out, record, last, floor)
@@ -232,29 +253,29 @@ class Assembler:
         else:
             self._begin(record, last, floor, now)
 
-    def _look_back(self, out: list[Record], std: bytes, content: bytes, now: float) -> _Unfinished | None:
+    def _look_back(self, out: Records, std: bytes, content: bytes, now: float) -> _Unfinished | None:
         """The trace that `content` may continue: the line before it, if that is a start and went out in this chunk."""
         if not may_follow_start(content):
             return None
         for i in range(len(out) - 1, -1, -1):
-            if out[i][2] == std:
+            if out.stds[i] == std:
                 return self._take_back(out, i, now)
         return None
 
-    def _hold_last(self, out: list[Record], now: float) -> None:
+    def _hold_last(self, out: Records, now: float) -> None:
         """The last line of each of stdout and stderr may be the first of a trace: keep it back until that is known."""
         wanted = {b"stdout", b"stderr"} - self._traces.keys()
         for i in range(len(out) - 1, -1, -1):
             if not wanted:
                 return
-            std = out[i][2]
+            std = out.stds[i]
             if std in wanted:
                 wanted.discard(std)
                 self._take_back(out, i, now)
 
-    def _take_back(self, out: list[Record], i: int, now: float) -> _Unfinished | None:
+    def _take_back(self, out: Records, i: int, now: float) -> _Unfinished | None:
         """A record of this chunk turns out to be, maybe, the first line of a trace, unless it is a whole one."""
-        at, timestamp, std, content = out[i]
+        at, timestamp, std, content = out.row(i)
         if not timestamp or self.joining.separator in content or not may_start(content):
             return None
         last = floor = at
@@ -274,15 +295,15 @@ class Assembler:
         self._budget.used += len(content)
         return trace
 
-    def _end_trace(self, out: list[Record], std: bytes) -> None:
+    def _end_trace(self, out: Records, std: bytes) -> None:
         trace = self._traces.pop(std)
         self._budget.used -= trace.size
         record = (trace.at, trace.timestamp, std, self.joining.separator.join(trace.pieces))
         self._go_out(out, record, trace.last, trace.floor)
 
-    def _go_out(self, out: list[Record], record: Record, last: int, floor: int) -> None:
+    def _go_out(self, out: Records, record: Record, last: int, floor: int) -> None:
         """A record is done. If it has several lines, reading must not begin again at one that began between them."""
-        out.append(record)
+        out.add(record)
         at = record[0]
         if last > at:
             self._reaches.append((at, last, floor))

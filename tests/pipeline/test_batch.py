@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from outrider.exporters.block import Block
 from outrider.pipeline.batch import Batch
 from outrider.pipeline.followed import Followed
 
@@ -30,9 +31,10 @@ def followed(name: str) -> Followed:
 
 def test_a_batch_knows_its_size() -> None:
     batch, a = Batch(0.0), followed("a")
-    batch.add(a, [b"a", b"b"], 4)
-    batch.add(a, [b"c"], 2)
-    assert (batch.entries, batch.size) == ([b"a", b"b", b"c"], 6)
+    batch.add(a, Block(b"a,b", 2))
+    batch.add(a, Block(b"", 0))
+    batch.add(a, Block(b"c", 1))
+    assert (batch.pieces, batch.size, batch.count) == ([b"a,b", b"c"], 6, 3)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def test_answers_are_booked_to_the_streams_they_belong_to(
 ) -> None:
     batch, streams = Batch(0.0), {name: followed(name) for name in "abc"}
     for name, n in runs:
-        batch.add(streams[name], [b"x"] * n, 2 * n)
+        batch.add(streams[name], Block(b"x", n))
     assert sum(f.in_flight for f in streams.values()) == sum(n for _, n in runs)
     batch.rejected = rejected
     batch.account()

@@ -38,8 +38,11 @@ class Bench:
         """Seconds that one batch takes with these answers."""
         self.answers(*answers)
         began = self.clock.monotonic()
-        assert self.delivery.deliver([b'"x"']) == []
+        assert self.deliver([b'"x"']) == []
         return self.clock.monotonic() - began
+
+    def deliver(self, entries: list[bytes]) -> list[int] | None:
+        return self.delivery.deliver(entries, len(entries))
 
     def buried(self) -> list[tuple[str, object]]:
         if not self.letters.path.exists():
@@ -61,14 +64,14 @@ def entries(n: int) -> list[bytes]:
 
 
 def test_accepted_is_one_request(bench: Bench) -> None:
-    assert bench.delivery.deliver(entries(3)) == []
+    assert bench.deliver(entries(3)) == []
     assert bench.destination.offered == [entries(3)]
     assert bench.value("outrider_entries_accepted_total") == 3
     assert bench.value("outrider_requests_total", verdict="accepted") == 1
 
 
 def test_nothing_is_not_sent(bench: Bench) -> None:
-    assert bench.delivery.deliver([]) == []
+    assert bench.deliver([]) == []
     assert bench.destination.offered == []
 
 
@@ -98,7 +101,7 @@ def test_pauses_double_up_to_a_minute_and_begin_anew_after_a_success(bench: Benc
         return Answer(Verdict.RETRY, "503") if len(stamps) <= 12 else ACCEPTED
 
     bench.destination.answer = judge
-    assert bench.delivery.deliver([b"1"]) == []
+    assert bench.deliver([b"1"]) == []
     pauses = [after - before for before, after in itertools.pairwise(stamps)]
     for n, pause in enumerate(pauses):
         longest = min(0.5 * 2**n, 60.0)
@@ -118,20 +121,20 @@ def test_the_end_of_the_program_breaks_a_pause_off(bench: Bench, verdict: Verdic
         return Answer(verdict, "no")
 
     bench.destination.answer = judge
-    assert bench.delivery.deliver(entries(3)) is None
+    assert bench.deliver(entries(3)) is None
     assert len(bench.destination.offered) == 1
     assert bench.buried() == []
 
 
 def test_after_the_end_nothing_is_begun(bench: Bench) -> None:
     bench.stop.set()
-    assert bench.delivery.deliver(entries(3)) is None
+    assert bench.deliver(entries(3)) is None
     assert bench.destination.offered == []
 
 
 def test_partial_success_counts_buries_and_repeats_only_what_may_succeed(bench: Bench) -> None:
     bench.answers(Answer(Verdict.PARTIAL, "some", rejected={1: "too big", 7: "never"}, again=frozenset({0, 4, 9})))
-    assert bench.delivery.deliver(entries(5)) == [1]
+    assert bench.deliver(entries(5)) == [1]
     assert bench.destination.offered == [entries(5), [b'"0"', b'"4"']]
     assert bench.buried() == [("too big", "1")]
     assert bench.value("outrider_entries_rejected_total") == 1
@@ -148,7 +151,7 @@ def test_a_destination_that_breaks_its_promise_is_tried_again(bench: Bench, capl
         return ACCEPTED
 
     bench.destination.answer = judge
-    assert bench.delivery.deliver(entries(2)) == []
+    assert bench.deliver(entries(2)) == []
     assert bench.destination.stored == entries(2)
     assert "a bug" in caplog.text
 
@@ -157,7 +160,7 @@ def test_trouble_is_said_once_and_its_end_too(bench: Bench, caplog: pytest.LogCa
     caplog.set_level(logging.INFO)
     no, other = Answer(Verdict.RETRY, "HTTP 503: no"), Answer(Verdict.HOLD, "HTTP 403: never")
     bench.answers(no, no, no, other, other)
-    assert bench.delivery.deliver([b"1"]) == []
+    assert bench.deliver([b"1"]) == []
     said = [(r.levelname, r.getMessage().split(" (")[0]) for r in caplog.records]
     assert said == [
         ("WARNING", "google: HTTP 503: no"),
@@ -176,7 +179,7 @@ def refuses(guilty: Callable[[bytes], bool]) -> Callable[[list[bytes]], Answer]:
 
 def test_one_bad_entry_of_a_thousand_costs_few_requests(bench: Bench) -> None:
     bench.destination.answer = refuses(lambda e: e == b'"617"')
-    assert bench.delivery.deliver(entries(1000)) == [617]
+    assert bench.deliver(entries(1000)) == [617]
     assert bench.buried() == [("HTTP 400: bad", "617")]
     assert bench.destination.stored == [e for e in entries(1000) if e != b'"617"'], "in order"
     assert len(bench.destination.offered) <= 2 * 10 + 1
@@ -185,7 +188,7 @@ def test_one_bad_entry_of_a_thousand_costs_few_requests(bench: Bench) -> None:
 def test_an_entry_with_a_plainer_form_is_sent_in_it(bench: Bench) -> None:
     bench.destination.answer = refuses(lambda e: e == b'"1"')
     bench.destination.plain = {b'"1"': b'"one"'}
-    assert bench.delivery.deliver(entries(3)) == []
+    assert bench.deliver(entries(3)) == []
     assert bench.destination.stored == [b'"0"', b'"one"', b'"2"']
     assert bench.buried() == []
 
@@ -193,7 +196,7 @@ def test_an_entry_with_a_plainer_form_is_sent_in_it(bench: Bench) -> None:
 def test_a_plainer_form_that_is_refused_as_well_is_buried(bench: Bench) -> None:
     bench.destination.answer = refuses(lambda e: e in (b'"1"', b'"one"'))
     bench.destination.plain = {b'"1"': b'"one"'}
-    assert bench.delivery.deliver(entries(3)) == [1]
+    assert bench.deliver(entries(3)) == [1]
     assert bench.buried() == [("HTTP 400: bad", "one")]
 
 
@@ -206,7 +209,7 @@ def test_whatever_is_refused_all_others_are_stored_once_and_in_order(n: int, dat
     bench.letters.bury = lambda entry, words: buried.append(entry)  # type: ignore[method-assign]  # noqa: ARG005
     split = refuses(lambda e: int(e.strip(b'"')) in guilty)
     bench.destination.answer = lambda part: Answer(Verdict.RETRY, "503") if next(flaky, False) else split(part)
-    assert bench.delivery.deliver(entries(n)) == sorted(guilty)
+    assert bench.deliver(entries(n)) == sorted(guilty)
     assert bench.destination.stored == [e for i, e in enumerate(entries(n)) if i not in guilty]
     assert buried == [e for i, e in enumerate(entries(n)) if i in guilty]
 
@@ -219,24 +222,24 @@ def test_where_a_plain_test_entry_is_refused_too_no_entry_is_blamed(bench: Bench
     said = iter([Answer(Verdict.SPLIT, "HTTP 400: no such project")] * 3)
     bench.destination.answer = lambda _: next(said, ACCEPTED)
     bench.destination.probed = Answer(Verdict.SPLIT, "HTTP 400: the test entry too")
-    assert bench.delivery.deliver(entries(1)) == []
+    assert bench.deliver(entries(1)) == []
     assert bench.buried() == []
     assert bench.value("outrider_requests_total", verdict="hold") == 3
 
 
 def test_a_destination_that_takes_the_test_entry_is_asked_once_a_minute(bench: Bench) -> None:
     bench.destination.answer = refuses(lambda _: True)
-    assert bench.delivery.deliver(entries(20)) == list(range(20))
+    assert bench.deliver(entries(20)) == list(range(20))
     assert len(bench.buried()) == 20
     assert bench.destination.probes == 1
     bench.clock.advance(61)
-    assert bench.delivery.deliver(entries(1)) == [0]
+    assert bench.deliver(entries(1)) == [0]
     assert bench.destination.probes == 2
 
 
 def test_a_destination_that_took_something_lately_is_not_asked(bench: Bench) -> None:
     bench.destination.answer = refuses(lambda e: e == b'"2"')
-    assert bench.delivery.deliver(entries(4)) == [2]
+    assert bench.deliver(entries(4)) == [2]
     assert bench.destination.probes == 0
 
 
@@ -247,7 +250,7 @@ def test_renewed_credentials_are_tried_within_a_second(bench: Bench) -> None:
         return Answer(Verdict.HOLD, "403") if len(bench.destination.offered) <= 4 else ACCEPTED
 
     bench.destination.answer = judge
-    assert bench.delivery.deliver([b"1"]) == []
+    assert bench.deliver([b"1"]) == []
     first_three = (5.0 + 10.0 + 20.0) / 2
     assert bench.clock.monotonic() - 1000.0 <= 2 * first_three + 1.0
 
@@ -261,7 +264,7 @@ def test_held_entries_are_offered_again_within_half_a_minute(bench: Bench) -> No
         return Answer(Verdict.HOLD, "403") if len(stamps) <= 10 else ACCEPTED
 
     bench.destination.answer = judge
-    assert bench.delivery.deliver([b"1"]) == []
+    assert bench.deliver([b"1"]) == []
     assert max(after - before for before, after in itertools.pairwise(stamps)) <= 30.0
 
 
@@ -276,12 +279,12 @@ def test_a_request_that_goes_well_says_nothing_about_one_that_is_held(bench: Ben
         return ACCEPTED
 
     bench.destination.answer = judge
-    holding = threading.Thread(target=bench.delivery.deliver, args=([b"held"],))
+    holding = threading.Thread(target=bench.deliver, args=([b"held"],))
     holding.start()
     held.wait(5)
     until(lambda: bench.delivery.trouble)
     for _ in range(20):
-        assert bench.delivery.deliver([b"other"]) == []
+        assert bench.deliver([b"other"]) == []
         assert bench.delivery.trouble == "HTTP 403: no"
     stop.set()
     holding.join(5)

@@ -15,6 +15,7 @@ from outrider.exporters.stackdriver.exporter import StackdriverLogs
 from outrider.model.clock import ManualClock
 from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
+from outrider.model.records import Records
 from outrider.model.stream import Stream
 from outrider.pipeline.destinations import key_file, log_destination
 from tests.support.sink import DATADOG, Sink
@@ -47,7 +48,8 @@ def test_each_kind(exporter: Stackdriver | Datadog | Console, kind: type[LogDest
 @pytest.mark.parametrize(("own", "log"), [(None, "projects/acme/logs/stdout"), ("b", "projects/b/logs/stdout")])
 def test_the_project_written_to(own: str | None, log: str) -> None:
     destination = make(Stackdriver(project=own, credentials="none"))
-    [entry] = destination.encode([RECORD], destination.context(STREAM, None), lambda _: ("0" * 24, b""))
+    block = destination.encode(Records.of([RECORD]), destination.context(STREAM, None), lambda _: ("0" * 24, b""))
+    [entry] = block.entries()
     assert f'"logName":"{log}"'.encode() in entry
     assert b'"project_id":"acme"' in entry
 
@@ -65,7 +67,8 @@ def test_what_a_datadog_exporter_is_told() -> None:
         )
         context = destination.context(STREAM, None)
         assert destination.multi_line(context) == "^[0-9]"
-        assert destination.send(destination.encode([RECORD], context, lambda _: ("g", b""))).verdict is Verdict.ACCEPTED
+        block = destination.encode(Records.of([RECORD]), context, lambda _: ("g", b""))
+        assert destination.send([block.data]).verdict is Verdict.ACCEPTED
         assert sink.requests[0].headers["content-encoding"] == "zstd"
         assert sink.requests[0].headers["dd-api-key"] == "k"
         [got] = sink.received()

@@ -14,6 +14,7 @@ from outrider.config import Redact
 from outrider.config.model import SETS as NAMES
 from outrider.model.counters import Counters
 from outrider.model.patterns import compiled
+from outrider.model.records import Records
 from outrider.pipeline.known_secrets import SETS, is_card
 from outrider.pipeline.redact import Redactor
 
@@ -25,7 +26,8 @@ JWT = "eyJ" + "hbGciOiJIUzI1NiJ9." + "eyJ" + "zdWIiOiIxMjM0In0." + "dBjftJeZ4CVP
 
 
 def redacted(name: str, line: str) -> str:
-    [(_, _, _, out)] = Redactor([Redact(set=name)], Counters()).apply([(0, b"t", b"stdout", line.encode())])
+    records = Records.of([(0, b"t", b"stdout", line.encode())])
+    [(_, _, _, out)] = Redactor([Redact(set=name)], Counters()).apply(records)
     return out.decode()
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from outrider.config import Redact
 from outrider.model.counters import Counters
 from outrider.model.patterns import compiled, valid_utf8
+from outrider.model.records import Records
 from outrider.pipeline.redact import Redactor
 
 
@@ -21,7 +22,7 @@ def clean(content: bytes, *rules: tuple[str, str]) -> bytes:
 
 
 def redacted(content: bytes, *rules: Redact) -> bytes:
-    [(_, _, _, cleaned)] = Redactor(rules, Counters()).apply([(7, b"t", b"stdout", content)])
+    [(_, _, _, cleaned)] = Redactor(rules, Counters()).apply(Records.of([(7, b"t", b"stdout", content)]))
     return cleaned
 
 
@@ -104,16 +105,17 @@ def test_a_line_that_one_rule_damages_hides_nothing_from_the_next() -> None:
 
 
 def test_position_time_and_stream_stay() -> None:
-    records = [(1, b"t1", b"stdout", b"x"), (9, b"t2", b"stderr", b"secret")]
+    records = Records.of([(1, b"t1", b"stdout", b"x"), (9, b"t2", b"stderr", b"secret")])
     redactor = Redactor([Redact("secret", "*")], Counters())
-    assert redactor.apply(records) == [(1, b"t1", b"stdout", b"x"), (9, b"t2", b"stderr", b"*")]
+    assert list(redactor.apply(records)) == [(1, b"t1", b"stdout", b"x"), (9, b"t2", b"stderr", b"*")]
 
 
 def test_lines_are_counted_by_rule() -> None:
     counters = Counters()
     rules = [Redact("a", "-"), Redact(set="emails"), Redact("never", "-"), Redact("-", "-")]
     redactor = Redactor(rules, counters, exporter="google")
-    redactor.apply([(i, b"t", b"stdout", c) for i, c in enumerate([b"a a x@y.de", b"b", b"a", b'{"a":1}'])])
+    contents = [b"a a x@y.de", b"b", b"a", b'{"a":1}']
+    redactor.apply(Records.of((i, b"t", b"stdout", c) for i, c in enumerate(contents)))
     by_rule = {r: counters.value("outrider_redactions_total", rule=r, exporter="google")
                for r in ("logs.redact[0]", "emails", "logs.redact[2]", "logs.redact[3]")}  # fmt: skip
     assert list(by_rule.values()) == [3, 1, 0, 0]
@@ -191,9 +193,9 @@ def test_no_bytes_are_too_odd(content: bytes, pattern: str) -> None:
 def test_a_line_without_a_match_costs_little() -> None:
     """Beside Python's own engine on the same line (generously)."""
     line = b'{"message":"request served","path":"/api/items/42","status":200,"ms":17,"user":"u-1","trace":"abcdef012"}'
-    records = [(i, b"t", b"stdout", line) for i in range(2000)]
+    records = Records.of((i, b"t", b"stdout", line) for i in range(2000))
     redactor = Redactor([Redact(r"password=\S+", "*"), Redact(set="keys"), Redact(set="tokens")], Counters())
-    redactor.apply(records[:10])
+    redactor.apply(records.part(0, 10))
     begun = time.perf_counter()
     redactor.apply(records)
     took = time.perf_counter() - begun

@@ -1,11 +1,15 @@
-"""A destination in memory: entries are the records' content, answers are what a test wants."""
+"""A destination in memory: entries are the records' content (with a brace behind it on their way, since blocks end
+so), answers are what a test wants.
+"""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from outrider.exporters.answer import Answer, Verdict
+from outrider.exporters.block import Block, apart
 from outrider.model.pod import Pod
+from outrider.model.records import Records
 from outrider.model.stream import Stream
 
 ACCEPTED = Answer(Verdict.ACCEPTED)
@@ -44,12 +48,7 @@ class FakeDestination:
         self.contexts.append((stream, pod))
         return pod
 
-    def encode(
-        self,
-        records: Iterable[tuple[int, bytes, bytes, bytes]],
-        context: Pod | None,
-        generation: Callable[[int], tuple[str, bytes]],
-    ) -> list[bytes]:
+    def encode(self, records: Records, context: Pod | None, generation: Callable[[int], tuple[str, bytes]]) -> Block:
         label = b"" if context is None else b"[" + context.labels.get("app", "").encode() + b"]"
         entries = []
         for at, _, _, content in records:
@@ -58,11 +57,12 @@ class FakeDestination:
                 raise ValueError("cannot encode this")
             if self.leave_out != content:
                 entries.append(label + content)
-        return entries
+        return Block(b",".join(entry + b"\n}" for entry in entries), len(entries))
 
-    def send(self, entries: list[bytes]) -> Answer:
+    def send(self, pieces: list[bytes]) -> Answer:
+        entries = [entry.removesuffix(b"}") for piece in pieces for entry in apart(piece)]
         with self._lock:
-            self.offered.append(list(entries))
+            self.offered.append(entries)
         self.open.wait(30)
         answer = self.answer(entries)
         with self._lock:

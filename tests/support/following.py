@@ -8,12 +8,13 @@ from pathlib import Path
 
 from outrider.model.clock import ManualClock
 from outrider.model.counters import Counters
+from outrider.model.records import Record
 from outrider.model.stream import Stream
 from outrider.tail.cursors import Place
 from outrider.tail.files import StreamFiles
 from outrider.tail.positions import OFFSET_MASK, TURN_BITS, Span
 from outrider.tail.reader import Reader
-from outrider.tail.records import Assembler, Budget, Joining, Record
+from outrider.tail.records import Assembler, Budget, Joining
 
 STREAM = Stream("default", "web", "uid-1", "app", 0)
 EXPORTER = "google"

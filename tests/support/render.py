@@ -52,7 +52,7 @@ def render(
         entries: list[bytes] = []
         for _ in range(30):
             while (taken := reader.take(clock.monotonic())) is not None:
-                entries += encoder.encode(taken.records, context, reader.generation_at)
+                entries += encoder.encode(taken.records, context, reader.generation_at).entries()
             clock.advance(1.0)
         for generation in files.generations:
             generation.leave("google")

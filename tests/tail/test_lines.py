@@ -5,14 +5,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from outrider.tail.lines import recover, split
+from outrider.tail.lines import Line, recover, split
 
 T = b"2026-05-16T09:19:06.315692671Z"
 
 
+def rows(chunk: bytes) -> list[Line]:
+    return list(zip(*split(chunk), strict=True))
+
+
 def parsed(raw: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     """Time, stream, tag and content of one line, as the two looks at it together find them."""
-    (line,) = split(raw)
+    (line,) = rows(raw)
     assert line[0] == raw
     return (line if line[3] else recover(raw))[1:]
 
@@ -97,13 +101,13 @@ def test_what_is_neither_is_a_line_all_the_same(line: bytes) -> None:
 def test_docker_lines(log: str, std: str, tag: bytes, content: bytes) -> None:
     raw = orjson.dumps({"log": log, "stream": std, "time": T.decode()}) + b"\n"
     assert parsed(raw) == (T, std.encode(), tag, content)
-    assert split(raw)[0] == (raw, T, std.encode(), tag, content)
+    assert rows(raw)[0] == (raw, T, std.encode(), tag, content)
 
 
 def test_the_shapes_may_be_mixed() -> None:
     cri, docker = T + b" stdout F one\n", b'{"log":"two\\n","stream":"stdout","time":"%b"}\n' % T
     for chunk in (cri + docker + cri, docker + cri + docker, docker + b"three\n" + cri):
-        contents = [(line if line[3] else recover(line[0]))[4] for line in split(chunk)]
+        contents = [(line if line[3] else recover(line[0]))[4] for line in rows(chunk)]
         assert contents == [{cri: b"one", docker: b"two"}.get(raw, b"three") for raw in chunk.splitlines(keepends=True)]
 
 
@@ -125,7 +129,7 @@ def test_a_hole_before_a_line_is_no_part_of_it(raw: bytes, found: tuple[bytes, .
 @example([b"\0"])
 def test_no_byte_is_lost_and_nothing_raises(contents: list[bytes]) -> None:
     chunk = b"".join(c.replace(b"\n", b"") + b"\n" for c in contents)
-    lines = split(chunk)
+    lines = rows(chunk)
     assert b"".join(line[0] for line in lines) == chunk
     assert len(lines) == len(contents)
     for line in lines:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from outrider.model.records import Record
 from outrider.tail.exceptions import Detector, Joiner, PatternJoiner
 from outrider.tail.lines import Line, recover, split
-from outrider.tail.records import MAX_RECORD, PARTS_PATIENCE, Assembler, Budget, Joining, Record
+from outrider.tail.records import MAX_RECORD, PARTS_PATIENCE, Assembler, Budget, Joining
 from tests.support.joining import join
 
 CONTENTS = [
@@ -113,7 +114,7 @@ def oracle(lines: Sequence[bytes], joining: Joining) -> list[Record]:
 
 
 def _reference(raw: bytes) -> Line:
-    line = split(raw)[0]
+    [line] = zip(*split(raw), strict=True)
     return line if line[3] else recover(raw)
 
 
@@ -171,7 +172,7 @@ def test_a_restart_at_any_boundary_repeats_records_but_makes_no_others(
         second = Assembler(joining, Budget())
         second.timestamp = first.timestamp
         rest = b"".join(lines)[boundary:]
-        again = second.feed(split(rest), boundary, 0.0) if rest else []
+        again = list(second.feed(split(rest), boundary, 0.0)) if rest else []
         again += second.finish(0.0)
         assert sorted(again) == [r for r in expected if r[0] >= boundary]
 
@@ -202,8 +203,8 @@ def test_the_head_of_a_trace_waits_also_while_its_second_line_is_in_parts() -> N
         cri(3, b"stdout", b"F", b"Main.java:1)"),
     ]
     assembler = Assembler(Joining(), Budget())
-    assert assembler.feed(split(lines[0] + lines[1]), 0, 0.0) == []
-    records = assembler.feed(split(lines[2]), len(lines[0] + lines[1]), 0.0) + assembler.finish(0.0)
+    assert not assembler.feed(split(lines[0] + lines[1]), 0, 0.0)
+    records = [*assembler.feed(split(lines[2]), len(lines[0] + lines[1]), 0.0), *assembler.finish(0.0)]
     assert [r[3] for r in records] == [b"java.lang.IllegalStateException: no\n\tat com.acme.Main.main(Main.java:1)"]
 
 
@@ -212,11 +213,11 @@ def test_the_head_of_a_trace_waits_also_while_its_second_line_is_in_parts() -> N
 
 def test_what_nothing_follows_goes_out_after_the_wait() -> None:
     assembler = Assembler(Joining(wait=2.0), Budget())
-    assert assembler.feed(split(cri(1, b"stderr", b"F", b"panic: boom")), 0, 100.0) == []
-    assert assembler.expire(101.9) == []
+    assert not assembler.feed(split(cri(1, b"stderr", b"F", b"panic: boom")), 0, 100.0)
+    assert not assembler.expire(101.9)
     assert [r[3] for r in assembler.expire(102.0)] == [b"panic: boom"]
     assert assembler.unfinished is None
-    assert assembler.expire(1000.0) == []
+    assert not assembler.expire(1000.0)
 
 
 def test_every_line_of_a_trace_starts_the_wait_anew() -> None:
@@ -224,8 +225,8 @@ def test_every_line_of_a_trace_starts_the_wait_anew() -> None:
     at = 0
     for n, content in enumerate([b"Traceback (most recent call last):", b'  File "a.py", line 1, in f', b"    g()"]):
         line = cri(n, b"stderr", b"F", content)
-        assert assembler.feed(split(line), at, n * 0.9) == []
-        assert assembler.expire(n * 0.9 + 0.8) == []
+        assert not assembler.feed(split(line), at, n * 0.9)
+        assert not assembler.expire(n * 0.9 + 0.8)
         at += len(line)
     assert [r[3].count(b"\n") for r in assembler.expire(2.9)] == [2]
 
@@ -241,7 +242,7 @@ def test_a_line_after_the_wait_is_no_longer_part_of_the_trace() -> None:
 def test_announced_parts_are_waited_for_longer_than_a_trace() -> None:
     assembler = Assembler(Joining(wait=1.0), Budget())
     assembler.feed(split(cri(1, b"stdout", b"P", b"half")), 0, 0.0)
-    assert assembler.expire(PARTS_PATIENCE - 0.1) == []
+    assert not assembler.expire(PARTS_PATIENCE - 0.1)
     assert [r[3] for r in assembler.expire(float(PARTS_PATIENCE))] == [b"half"]
 
 
@@ -250,8 +251,8 @@ def test_a_trace_is_not_ended_while_parts_that_may_belong_to_it_are_coming() -> 
     head = cri(1, b"stderr", b"F", b"java.lang.IllegalStateException: no")
     part, end = cri(2, b"stderr", b"P", b"\tat com.acme.Main"), cri(3, b"stderr", b"F", b".main(Main.java:1)")
     assembler.feed(split(head + part), 0, 0.0)
-    assert assembler.expire(3.0) == []
-    records = assembler.feed(split(end), len(head + part), 3.0) + assembler.expire(9.0)
+    assert not assembler.expire(3.0)
+    records = [*assembler.feed(split(end), len(head + part), 3.0), *assembler.expire(9.0)]
     assert [r[3] for r in records] == [b"java.lang.IllegalStateException: no\n\tat com.acme.Main.main(Main.java:1)"]
 
 
@@ -285,7 +286,7 @@ def test_long_records_are_cut_early_when_the_budget_is_used_up(first: bytes, nex
     cuts: list[None] = []
     budget = Budget(limit=1000)
     assembler = Assembler(Joining(), budget, lambda: cuts.append(None))
-    records = assembler.feed(split(first + next_ * 5), 0, 0.0) + assembler.finish(0.0)
+    records = [*assembler.feed(split(first + next_ * 5), 0, 0.0), *assembler.finish(0.0)]
     assert cuts
     assert budget.used == 0
     assert len(records) + assembler.joined == 6
@@ -304,7 +305,7 @@ def test_a_line_that_no_runtime_wrote_gets_the_time_of_the_line_before() -> None
     before, trace = cri(1, b"stdout", b"F", b"2026 one"), cri(2, b"stderr", b"F", b"panic: boom")
     chunk = b"first\n" + before + b"second\n" + trace + b"third\n"
     assembler = Assembler(Joining(), Budget())
-    records = sorted(assembler.feed(split(chunk), 0, 0.0) + assembler.finish(0.0))
+    records = sorted([*assembler.feed(split(chunk), 0, 0.0), *assembler.finish(0.0)])
     assert [(r[1][-4:], r[2], r[3]) for r in records] == [
         (b"", b"", b"first"),
         (b"001Z", b"stdout", b"2026 one"),
@@ -319,5 +320,5 @@ def test_a_line_that_no_runtime_wrote_gets_the_time_of_the_line_before() -> None
 def test_any_bytes_are_records_and_none_is_lost(contents: list[bytes]) -> None:
     lines = [c.replace(b"\n", b"?") + b"\n" for c in contents]
     assembler = Assembler(Joining(), Budget())
-    records = (assembler.feed(split(b"".join(lines)), 0, 0.0) if lines else []) + assembler.finish(0.0)
+    records = [*assembler.feed(split(b"".join(lines)), 0, 0.0), *assembler.finish(0.0)]
     assert len(records) + assembler.joined == len(lines)

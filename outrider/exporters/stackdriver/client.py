@@ -37,21 +37,21 @@ class Client:
         if compress:
             self._headers["Content-Encoding"] = "gzip"
 
-    def send(self, entries: list[bytes]) -> Answer:
-        """Write `entries`, once. Never raises for what the network or the server does."""
-        return self._post(_OPEN, entries)
+    def send(self, pieces: list[bytes]) -> Answer:
+        """Write the entries in `pieces`, once. Never raises for what the network or the server does."""
+        return self._post(_OPEN, pieces)
 
     def rehearse(self, entry: bytes) -> Answer:
         """Have the server judge `entry` as if it were written, and store nothing (`dryRun`)."""
         return self._post(_OPEN_DRY, [entry])
 
-    def _post(self, opening: bytes, entries: list[bytes]) -> Answer:
+    def _post(self, opening: bytes, pieces: list[bytes]) -> Answer:
         try:
             headers = {**self._headers, **self._tokens.headers()}
         except AuthError as e:
             return Answer(verdict_of(answers.ROWS, "no token for now" if e.retryable else "no credentials"), str(e))
         try:
-            response = self._poster.post(document(opening, entries, _CLOSE, self._coding), headers)
+            response = self._poster.post(document(opening, pieces, _CLOSE, self._coding), headers)
         except NoAnswerError as e:
             return Answer(verdict_of(answers.ROWS, "no answer"), str(e))
         return answers.read(response.status, response.headers, response.body, self._clock.now())

@@ -1,9 +1,10 @@
 """Everything about an entry that its line does not say, prepared once per stream.
 
-    …,"logName":"projects/acme/logs/stdout","resource":{"type":"k8s_container",…},"labels":{…}}
+    …,"logName":"projects/acme/logs/stdout","resource":{"type":"k8s_container",…},"labels":{…}
 
-closes every entry of a stream's stdout; it is made when the stream is taken up, and again when its pod's metadata
-change, and spliced in as bytes. What GKE writes there is listed in docs/log-format.md with its sources.
+ends every entry of a stream's stdout; it is made when the stream is taken up, and again when its pod's metadata change,
+and stands in every entry as the value of `logName`: a Fragment, which orjson copies as it is. What GKE writes there is
+listed in docs/log-format.md with its sources.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from urllib.parse import quote
 
 import orjson
 
+from outrider.exporters.block import last
 from outrider.exporters.identity import stream_id
 from outrider.model.cluster import Cluster
 from outrider.model.pod import Pod
@@ -33,7 +35,7 @@ class StreamContext:
     are too many together with them.
     """
 
-    __slots__ = ("_resource", "_shed", "_stdout_stderr_names", "id_head", "labels", "tails")
+    __slots__ = ("_resource", "_shed", "_stdout_stderr_names", "id_head", "labels", "lasts")
 
     def __init__(
         self,
@@ -64,26 +66,25 @@ class StreamContext:
         self.labels = _labels(pod, cluster)
         if len(self.labels) > MAX_LABELS:
             shed()
-        self.tails = {std: self.tail(std, {}) for std in self._stdout_stderr_names}
+        self.lasts = {std: self.last(std, {}) for std in self._stdout_stderr_names}
 
-    def tail(self, std: bytes, more: Mapping[str, str]) -> bytes:
-        """The closing part for `std` with `more` labels, which win over ours. Beyond MAX_LABELS pod labels are
-        left out first: an entry with fewer labels is better than none."""
+    def last(self, std: bytes, more: Mapping[str, str]) -> orjson.Fragment:
+        """The end of an entry, from the value of its `logName` on, for `std` with `more` labels, which win over ours.
+        Beyond MAX_LABELS pod labels are left out first: an entry with fewer labels is better than none.
+        """
         labels = {**self.labels, **more}
         if len(labels) > MAX_LABELS:
             if more:
                 self._shed()
             first = {k: v for k, v in labels.items() if k in more or not k.startswith("k8s-pod/")}
             labels = dict([*first.items(), *((k, v) for k, v in labels.items() if k not in first)][:MAX_LABELS])
-        return b',"logName":%b,"resource":%b,"labels":%b}' % (
-            self._stdout_stderr_names[std],
-            self._resource,
-            orjson.dumps(labels),
+        return last(
+            b'%b,"resource":%b,"labels":%b' % (self._stdout_stderr_names[std], self._resource, orjson.dumps(labels))
         )
 
-    def prefix(self, generation: str) -> bytes:
+    def prefix(self, generation: str) -> str:
         """The head of the insertIds of one generation's entries; ten hexadecimal digits of offset follow."""
-        return b"%b-%b-" % (self.id_head, generation.encode())
+        return f"{self.id_head.decode()}-{generation}-"
 
 
 def _kept(value: Any) -> bytes:

@@ -1,21 +1,23 @@
 """The Cloud Logging exporter: encoder and client, put together for one entry of the configuration's `exporters`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import orjson
 
 from outrider.exporters.answer import Answer
+from outrider.exporters.block import Block, block
 from outrider.exporters.destination import UNLIMITED
 from outrider.exporters.pieces import pieces
 from outrider.exporters.stackdriver.auth import TokenSource
 from outrider.exporters.stackdriver.client import MAX_REQUEST, Client
 from outrider.exporters.stackdriver.context import StreamContext
-from outrider.exporters.stackdriver.encode import Encoder, Record
+from outrider.exporters.stackdriver.encode import Encoder
 from outrider.exporters.stackdriver.limits import MAX_ENTRY
 from outrider.model.clock import Clock
 from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
 from outrider.model.pod import Pod
+from outrider.model.records import Records
 from outrider.model.stream import Stream
 
 
@@ -47,22 +49,20 @@ class StackdriverLogs:
     def context(self, stream: Stream, pod: Pod | None) -> StreamContext:
         return StreamContext(stream, pod, self._cluster, self._project, self._encoder.labels_shed.add)
 
-    def encode(
-        self, records: Iterable[Record], context: StreamContext, generation: Callable[[int], tuple[str, bytes]]
-    ) -> list[bytes]:
+    def encode(self, records: Records, context: StreamContext, generation: Callable[[int], tuple[str, bytes]]) -> Block:
         return self._encoder.encode(records, context, generation)
 
     def multi_line(self, context: StreamContext) -> str | None:  # noqa: ARG002 - what is joined is `logs.join`'s
         return None
 
-    def send(self, entries: list[bytes]) -> Answer:
-        return self._client.send(entries)
+    def send(self, pieces: list[bytes]) -> Answer:
+        return self._client.send(pieces)
 
     def probe(self) -> Answer:
         """A dry run of an entry that nothing can be wrong with, under the resource and the log of all others."""
         nowhere = self.context(Stream("outrider", "probe", "", "probe", 0), None)
-        entry = b'{"insertId":"probe","severity":"DEBUG","textPayload":"probe"%b' % nowhere.tails[b"stdout"]
-        return self._client.rehearse(entry)
+        entry = {"insertId": "probe", "severity": "DEBUG", "textPayload": "probe", "logName": nowhere.lasts[b"stdout"]}
+        return self._client.rehearse(block([entry]).data)
 
     def plainer(self, entry: bytes) -> bytes | None:
         """JSON that the API does not take, for whatever reason, as the text that it is."""

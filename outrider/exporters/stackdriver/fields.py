@@ -12,8 +12,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
-
 from outrider.exporters.stackdriver import severity
 from outrider.exporters.stackdriver.times import Timestamps, integer
 
@@ -24,52 +22,30 @@ _LATENCY = re.compile(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*s\s*")
 _TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
 
 
-class Special:
-    """What the special fields of one line said. `extra` is `,"key":value` for the entry, ready to be spliced."""
-
-    severity: bytes | None = None
-    timestamp: bytes | None = None
-    insert_id: bytes | None = None
-    labels: Mapping[str, str] = {}
-    extra = b""
-    wide = False
-    """Whether the fields may be large, or touch more than `extra`."""
-
-    @property
-    def size(self) -> int:
-        """About the bytes that the fields add to the entry."""
-        size = len(self.extra)
-        if self.insert_id is not None:
-            size += len(self.insert_id)
-        if self.labels:
-            size += sum(len(k.encode()) + len(v.encode()) for k, v in self.labels.items())
-        return size
-
-
-NOTHING_SPECIAL = Special()
-
-
-def extract(fields: Fields, found: frozenset[str], times: Timestamps, project: str) -> Special:
-    """Take the special fields out of `fields`; `found` names those of NAMES that are in it."""
-    special = Special()
+def extract(fields: Fields, found: frozenset[str], entry: Fields, times: Timestamps, project: str) -> dict[str, str]:
+    """Move the special fields of a line, `fields`, to its `entry`; `found` names those of NAMES that are in it. The
+    labels that the line has for the entry are returned.
+    """
     others = found - _PLAIN_KEYS
     if len(others) < len(found):
-        special.severity = _severity(fields)
-        special.timestamp = _timestamp(fields, times)
-    for key in sorted(others):
+        named, moment = _severity(fields), _timestamp(fields, times)
+        if named is not None:
+            entry["severity"] = named
+        if moment is not None:
+            entry["timestamp"] = moment
+    labels: dict[str, str] = {}
+    for key in sorted(others) if len(others) > 1 else others:
         value = fields[key]
-        moved, rest = (b"", None) if value is None else _OTHERS[key](value, special, project)
-        special.extra += moved
+        if key == LABELS and isinstance(value, dict):
+            labels = {k: v for k, v in value.items() if isinstance(v, str)}
+            rest = {k: v for k, v in value.items() if not isinstance(v, str)} or None
+        else:
+            rest = None if value is None else _OTHERS[key](value, entry, project)
         if rest is None:
             del fields[key]
         else:
             fields[key] = rest
-    special.wide = special.wide or len(special.extra) > 4096
-    return special
-
-
-_Moved = tuple[bytes, Any]
-"""(`,"key":value` for the entry, what stays in the payload: None, the value as it was, or the rest of an object)"""
+    return labels
 
 
 # -- severity ---------------------------------------------------------------------------------------------------------
@@ -77,7 +53,7 @@ _Moved = tuple[bytes, Any]
 _SEVERITY_KEYS = frozenset({"severity", _GOOGLE + "severity", "level"})
 
 
-def _severity(fields: Fields) -> bytes | None:
+def _severity(fields: Fields) -> str | None:
     for key in ("severity", _GOOGLE + "severity", "level"):
         if key in fields:
             value = fields[key]
@@ -94,7 +70,7 @@ def _severity(fields: Fields) -> bytes | None:
 _TIME_KEYS = frozenset({"timestamp", "timestampSeconds", "time"})
 
 
-def _timestamp(fields: Fields, times: Timestamps) -> bytes | None:
+def _timestamp(fields: Fields, times: Timestamps) -> str | None:
     if isinstance(value := fields.get("timestamp"), dict):
         found = times.from_parts(value.get("seconds"), value.get("nanos", 0))
         if found is not None:
@@ -115,42 +91,39 @@ def _timestamp(fields: Fields, times: Timestamps) -> bytes | None:
 
 # -- the others -------------------------------------------------------------------------------------------------------
 
+_Move = Callable[[Any, Fields, str], Any]
+"""Moves what is usable of a value (not None) to the entry, and returns what stays in the payload: None, the value as it
+was, or the rest of an object.
+"""
 
-def _text(name: bytes) -> Callable[[Any, Special, str], _Moved]:
-    def move(value: Any, _special: Special, _project: str) -> _Moved:
+
+def _text(name: str) -> _Move:
+    def move(value: Any, entry: Fields, _project: str) -> Any:
         if isinstance(value, str) and value:
-            return b',"%b":%b' % (name, orjson.dumps(value)), None
-        return b"", value
+            entry[name] = value
+            return None
+        return value
 
     return move
 
 
-def _trace(value: Any, _special: Special, project: str) -> _Moved:
+def _trace(value: Any, entry: Fields, project: str) -> Any:
     if isinstance(value, str) and value:
-        full = f"projects/{project}/traces/{value}" if _TRACE_ID.fullmatch(value) else value
-        return b',"trace":%b' % orjson.dumps(full), None
-    return b"", value
+        entry["trace"] = f"projects/{project}/traces/{value}" if _TRACE_ID.fullmatch(value) else value
+        return None
+    return value
 
 
-def _trace_sampled(value: Any, _special: Special, _project: str) -> _Moved:
+def _trace_sampled(value: Any, entry: Fields, _project: str) -> Any:
     truth = _truth(value)
     if truth is None:
-        return b"", value
-    return b',"traceSampled":%b' % orjson.dumps(truth), None
+        return value
+    entry["traceSampled"] = truth
+    return None
 
 
-def _insert_id(value: Any, special: Special, _project: str) -> _Moved:
-    if isinstance(value, str) and value:
-        special.insert_id, special.wide = orjson.dumps(value), True
-        return b"", None
-    return b"", value
-
-
-def _labels(value: Any, special: Special, _project: str) -> _Moved:
-    if not isinstance(value, dict):
-        return b"", value
-    special.labels, special.wide = {k: v for k, v in value.items() if isinstance(v, str)}, True
-    return b"", {k: v for k, v in value.items() if not isinstance(v, str)} or None
+def _as_it_is(value: Any, _entry: Fields, _project: str) -> Any:
+    return value
 
 
 def _string(value: Any) -> str | None:
@@ -185,21 +158,23 @@ def _latency(value: Any) -> str | None:
     return None
 
 
-def _object(name: bytes, types: Mapping[str, Callable[[Any], Any]]) -> Callable[[Any, Special, str], _Moved]:
+def _object(name: str, types: Mapping[str, Callable[[Any], Any]]) -> _Move:
     """A message of the entry: its known subfields with usable values move, the others stay."""
 
-    def move(value: Any, _special: Special, _project: str) -> _Moved:
+    def move(value: Any, entry: Fields, _project: str) -> Any:
         if not isinstance(value, dict):
-            return b"", value
-        known: dict[str, Any] = {}
-        rest: dict[str, Any] = {}
+            return value
+        known: Fields = {}
+        rest: Fields = {}
         for key, given in value.items():
             usable = types[key](given) if key in types else None
             if usable is not None:
                 known[key] = usable
             elif key not in types or not (given is None or (isinstance(given, str) and not given.strip())):
                 rest[key] = given
-        return b',"%b":%b' % (name, orjson.dumps(known)) if known or not value else b"", rest or None
+        if known or not value:
+            entry[name] = known
+        return rest or None
 
     return move
 
@@ -214,14 +189,15 @@ _HTTP_REQUEST = {
     "latency": _latency,
 }
 
-_OTHERS: dict[str, Callable[[Any, Special, str], _Moved]] = {
-    "httpRequest": _object(b"httpRequest", _HTTP_REQUEST),
-    _GOOGLE + "labels": _labels,
-    _GOOGLE + "insertId": _insert_id,
-    _GOOGLE + "operation": _object(b"operation", {"id": _string, "producer": _string, "first": _truth, "last": _truth}),
-    _GOOGLE + "sourceLocation": _object(b"sourceLocation", {"file": _string, "line": _int64, "function": _string}),
+LABELS = _GOOGLE + "labels"
+_OTHERS: dict[str, _Move] = {
+    "httpRequest": _object("httpRequest", _HTTP_REQUEST),
+    LABELS: _as_it_is,
+    _GOOGLE + "insertId": _text("insertId"),
+    _GOOGLE + "operation": _object("operation", {"id": _string, "producer": _string, "first": _truth, "last": _truth}),
+    _GOOGLE + "sourceLocation": _object("sourceLocation", {"file": _string, "line": _int64, "function": _string}),
     _GOOGLE + "trace": _trace,
-    _GOOGLE + "spanId": _text(b"spanId"),
+    _GOOGLE + "spanId": _text("spanId"),
     _GOOGLE + "trace_sampled": _trace_sampled,
 }
 

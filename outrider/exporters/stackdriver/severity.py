@@ -7,27 +7,27 @@ Numbers are LogSeverity's own scale, rounded down.
 
 from typing import Any
 
-DEFAULT = b"DEFAULT"
+DEFAULT = "DEFAULT"
 
 _NAMES = {
-    b"EMERGENCY": "EMERGENCY EMERG",
-    b"ALERT": "ALERT A",
-    b"CRITICAL": "CRITICAL CRIT FATAL C F PANIC DPANIC",
-    b"ERROR": "ERROR ERR SEVERE E",
-    b"WARNING": "WARNING WARN W",
-    b"NOTICE": "NOTICE N",
-    b"INFO": "INFO INFORMATION I",
-    b"DEBUG": "DEBUG D TRACE TRACE_INT FINE FINER FINEST CONFIG VERBOSE",
-    b"DEFAULT": "DEFAULT",
+    "EMERGENCY": "EMERGENCY EMERG",
+    "ALERT": "ALERT A",
+    "CRITICAL": "CRITICAL CRIT FATAL C F PANIC DPANIC",
+    "ERROR": "ERROR ERR SEVERE E",
+    "WARNING": "WARNING WARN W",
+    "NOTICE": "NOTICE N",
+    "INFO": "INFO INFORMATION I",
+    "DEBUG": "DEBUG D TRACE TRACE_INT FINE FINER FINEST CONFIG VERBOSE",
+    "DEFAULT": "DEFAULT",
 }
 _BY_NAME = {word: severity for severity, words in _NAMES.items() for word in words.split()}
-_BY_HUNDREDS = (b"DEFAULT", b"DEBUG", b"INFO", b"NOTICE", b"WARNING", b"ERROR", b"CRITICAL", b"ALERT", b"EMERGENCY")
+_BY_HUNDREDS = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
 
-BY_LETTER = {b"I": b"INFO", b"W": b"WARNING", b"E": b"ERROR", b"F": b"CRITICAL", b"D": b"DEBUG"}
+BY_LETTER = {b"I": "INFO", b"W": "WARNING", b"E": "ERROR", b"F": "CRITICAL", b"D": "DEBUG"}
 """The first letter of a klog line."""
 
 
-def parse(value: Any) -> bytes | None:
+def parse(value: Any) -> str | None:
     """The severity that a decoded JSON value names; None if it names none."""
     if isinstance(value, str):
         if value in _BY_NAME:

@@ -32,20 +32,29 @@ class Timestamps:
         self._latest = now + AHEAD
         self._latest_text = _text(int(self._latest), "").encode()
 
-    def good(self, timestamp: bytes) -> bytes | None:
+    def good(self, timestamp: bytes) -> str | None:
         """`timestamp` (a CRI line's) as Cloud Logging takes it; None if it does not."""
         if timestamp[:10] == self._good_day and timestamp[-1:] == b"Z":
-            return timestamp
+            return timestamp.decode("ascii", "replace")
         found = self.parse(timestamp.decode("ascii", "replace"))
         if found is not None and timestamp[-1:] == b"Z" and timestamp[:10] < self._latest_text[:10]:
             self._good_day = timestamp[:10]
             self._good_text = self._good_day.decode()
         return found
 
-    def parse(self, text: str) -> bytes | None:
+    def column(self, times: list[bytes]) -> list[str] | None:
+        """`good` of all `times` at once, each of which is RFC 3339 or empty; None if they are not all alike: in UTC,
+        and of one day that is good.
+        """
+        if self.good(times[0]) is None or min(times)[:10] != self._good_day or max(times)[:10] != self._good_day:
+            return None
+        text = b"\n".join(times)
+        return text.decode("ascii").split("\n") if text.count(b"Z") == len(times) else None
+
+    def parse(self, text: str) -> str | None:
         """An RFC 3339 string with a zone, in UTC with its own digits; None if it is none, or more than a day ahead."""
         if text[:10] == self._good_text and _REST.fullmatch(text, 10):
-            return text.encode()
+            return text
         m = _RFC3339.fullmatch(text)
         if not m:
             return None
@@ -60,7 +69,7 @@ class Timestamps:
             return None
         return self._checked(int((moment - _EPOCH).total_seconds()), "." + fraction if fraction else "")
 
-    def from_parts(self, seconds: Any, nanos: Any) -> bytes | None:
+    def from_parts(self, seconds: Any, nanos: Any) -> str | None:
         """The time of `{seconds, nanos}`, integers or strings of digits; None if they are not, or more than a day
         ahead.
         """
@@ -69,10 +78,10 @@ class Timestamps:
             return None
         return self._checked(whole, f".{part:09d}" if part else "")
 
-    def _checked(self, seconds: int, fraction: str) -> bytes | None:
+    def _checked(self, seconds: int, fraction: str) -> str | None:
         if not _EARLIEST <= seconds <= self._latest:
             return None
-        return _text(seconds, fraction).encode()
+        return _text(seconds, fraction)
 
 
 def integer(value: Any) -> int | None:

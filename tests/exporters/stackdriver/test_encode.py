@@ -5,27 +5,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outrider.exporters.block import block
 from outrider.exporters.stackdriver.auth import NoToken
 from outrider.exporters.stackdriver.context import StreamContext, log_name
 from outrider.exporters.stackdriver.encode import Encoder
 from outrider.exporters.stackdriver.exporter import StackdriverLogs
 from outrider.exporters.stackdriver.limits import MAX_ENTRY
+from outrider.exporters.stackdriver.odd import OddLines
+from outrider.exporters.stackdriver.times import Timestamps
 from outrider.model.clock import ManualClock
 from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
 from outrider.model.pod import Controller, Pod
+from outrider.model.records import Record, Records
 from outrider.model.stream import Stream
 
 CLUSTER = Cluster("acme", "on-prem-1", "europe-north1", "node-1")
 STREAM = Stream("shop", "web-1", "uid-1", "app", 0)
 TIME = b"2026-05-16T09:19:06.000000001Z"
-Record = tuple[int, bytes, bytes, bytes]
 
 
 def encode(*records: Record, pod: Pod | None = None, strict: bool = False, stream: Stream = STREAM) -> list[dict]:  # type: ignore[type-arg]
     encoder = Encoder("acme", strict, ManualClock(), Counters(), "google")
     context = StreamContext(stream, pod, CLUSTER, "acme")
-    entries = encoder.encode(records, context, lambda turn: (f"{turn:024x}", TIME))
+    entries = encoder.encode(Records.of(records), context, lambda turn: (f"{turn:024x}", TIME)).entries()
     assert all(len(e) <= MAX_ENTRY for e in entries)
     return [orjson.loads(e) for e in entries]
 
@@ -87,9 +90,10 @@ def test_labels_that_are_left_out_are_counted() -> None:
         pod = Pod("uid-1", "web-1", "shop", {f"l{i:02d}": "v" for i in range(pod_labels)})
         before = counters.value("outrider_labels_shed_total", exporter="google")
         context = exporter.context(STREAM, pod)
-        exporter.encode([(0, TIME, b"stdout", b"x"), (5, TIME, b"stdout", line)], context, lambda _: ("g", TIME))
+        records = Records.of([(0, TIME, b"stdout", b"x"), (5, TIME, b"stdout", line)])
+        exporter.encode(records, context, lambda _: ("g", TIME))
         if pod_labels == 64:
-            exporter.encode([(9, TIME, b"stdout", line)], context, lambda _: ("g", TIME))
+            exporter.encode(records.part(1, 2), context, lambda _: ("g", TIME))
         assert counters.value("outrider_labels_shed_total", exporter="google") - before == shed
 
 
@@ -111,22 +115,23 @@ def test_any_bytes_become_exactly_one_entry(lines: list[tuple[bytes, bytes]], ti
 def test_without_any_usable_time_the_server_sets_one() -> None:
     encoder = Encoder("acme", False, ManualClock(), Counters(), "google")
     context = StreamContext(STREAM, None, CLUSTER, "acme")
-    raw = encoder.encode(
-        [(0, b"", b"", b"x"), (2, b"9999-01-01T00:00:00Z", b"stdout", b"{}")], context, lambda _: ("g", b"")
-    )
-    assert ["timestamp" in orjson.loads(e) for e in raw] == [False, False]
+    records = Records.of([(0, b"", b"", b"x"), (2, b"9999-01-01T00:00:00Z", b"stdout", b"{}")])
+    entries = encoder.encode(records, context, lambda _: ("g", b"")).entries()
+    assert ["timestamp" in orjson.loads(e) for e in entries] == [False, False]
 
 
 def test_what_is_counted() -> None:
     counters = Counters()
     clock = ManualClock()
     context = StreamContext(STREAM, None, CLUSTER, "acme")
-    records = [
-        (0, TIME, b"stdout", b"\xff"),
-        (1, b"9999-01-01T00:00:00Z", b"stdout", b"x"),
-        (2, TIME, b"stdout", b"y" * 300_000),
-        (3, TIME, b"stdout", orjson.dumps({"a": "y" * 300_000})),
-    ]
+    records = Records.of(
+        [
+            (0, TIME, b"stdout", b"\xff"),
+            (1, b"9999-01-01T00:00:00Z", b"stdout", b"x"),
+            (2, TIME, b"stdout", b"y" * 300_000),
+            (3, TIME, b"stdout", orjson.dumps({"a": "y" * 300_000})),
+        ]
+    )
     Encoder("acme", False, clock, counters, "google").encode(records, context, lambda _: ("g", TIME))
     Encoder("acme", True, clock, counters, "strict").encode(records, context, lambda _: ("g", TIME))
     assert {
@@ -170,7 +175,8 @@ def test_a_plainer_form_is_text_and_still_the_same_entry() -> None:
     exporter = StackdriverLogs("google", "acme", CLUSTER, "http://127.0.0.1:9", NoToken(), ManualClock(), Counters())
     context = exporter.context(STREAM, None)
     line = b'{"a":{"b":[1,"c"]},"severity":"ERROR","httpRequest":{"status":200}}'
-    (entry,) = exporter.encode([(0, TIME, b"stdout", line)], context, lambda _: ("g", TIME))
+    block = exporter.encode(Records.of([(0, TIME, b"stdout", line)]), context, lambda _: ("g", TIME))
+    (entry,) = block.entries()
     plainer = exporter.plainer(entry)
     assert plainer is not None
     before, after = orjson.loads(entry), orjson.loads(plainer)
@@ -178,3 +184,45 @@ def test_a_plainer_form_is_text_and_still_the_same_entry() -> None:
     del before["httpRequest"]
     assert after == before
     assert exporter.plainer(plainer) is None
+
+
+_WORDS = st.sampled_from(
+    [
+        b"plain",
+        b"INFO started",
+        b"I0516 09:19:06.315692 1 main.go:42] klog",
+        b' \t{"message":"behind white space"}',
+        b"  indented",
+        b'{"message":"only"}',
+        b'{"severity":"warn","time":"2026-05-16T09:19:06.5Z","message":"m","httpRequest":{"status":200,"x":1},"n":1}',
+        b'{"logging.googleapis.com/labels":{"a":"b","c":3},"logging.googleapis.com/insertId":"own","k":"v"}',
+        b'{"big":123456789012345678901234567890,"f":1e22,"nested":{"deep":[1,{"a":null}]}}',
+        b'{"a":' * 40 + b"1" + b"}" * 40,
+        b'{"broken":',
+        b"caf\xc3\xa9 \xe2\x82\xac",
+        b"caf\xe9",
+        b"x" * 20_000,
+        b"y" * 300_000,
+        b"",
+    ]
+)
+_TIMES = st.sampled_from(
+    [TIME, TIME, b"2026-05-16T23:19:06Z", b"2026-05-15T09:19:06+02:00", b"", b"9999-01-01T00:00:00Z"]
+)
+_LINES = st.tuples(_TIMES, st.sampled_from([b"stdout", b"stderr", b""]), _WORDS | st.binary(max_size=40))
+
+
+@given(st.lists(_LINES, max_size=12))
+def test_the_straight_path_makes_what_the_odd_one_makes(lines: list[tuple[bytes, bytes, bytes]]) -> None:
+    turns = (0, 0, 0, 1, 2)
+    records = sorted(((turns[i % 5] << 48) + i * 100, *line) for i, line in enumerate(lines))
+    times = Timestamps(ManualClock().now())
+    odd = OddLines("acme", False, times, Counters().counter)
+    context = StreamContext(STREAM, None, CLUSTER, "acme")
+    expected = []
+    for at, time, std, content in records:
+        insert_id = f"{context.prefix(f'{at >> 48:024x}')}{at & ((1 << 48) - 1):010x}"
+        good = times.good(time) or times.good(TIME)
+        assert good is not None
+        expected += block(odd.entries(insert_id, good, std, content, context)).entries()
+    assert encode(*records) == [orjson.loads(e) for e in expected]

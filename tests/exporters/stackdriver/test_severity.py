@@ -29,7 +29,7 @@ from outrider.exporters.stackdriver.severity import parse
     ],
 )
 def test_names_and_numbers(given: object, severity: str) -> None:
-    assert parse(given) == severity.encode()
+    assert parse(given) == severity
 
 
 @pytest.mark.parametrize(

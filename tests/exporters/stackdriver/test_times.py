@@ -38,24 +38,41 @@ NOW = datetime(2026, 5, 16, 12, tzinfo=UTC).timestamp()
     ],
 )
 def test_rfc_3339(text: str, written: str | None) -> None:
-    assert Timestamps(NOW).parse(text) == (written.encode() if written else None)
+    assert Timestamps(NOW).parse(text) == written
 
 
 def test_the_memory_of_a_good_day_lets_nothing_bad_through() -> None:
     times = Timestamps(NOW)
-    assert times.good(b"2026-05-16T09:19:06Z") == b"2026-05-16T09:19:06Z"
+    assert times.good(b"2026-05-16T09:19:06Z") == "2026-05-16T09:19:06Z"
     assert times.parse("2026-05-16T99:19:06Z") is None
     assert times.parse("2026-05-16T09:19:06") is None
-    assert times.good(b"2026-05-16T09:19:06+02:00") == b"2026-05-16T07:19:06Z"
-    assert times.good(b"2026-05-17T09:19:06Z") == b"2026-05-17T09:19:06Z"
+    assert times.good(b"2026-05-16T09:19:06+02:00") == "2026-05-16T07:19:06Z"
+    assert times.good(b"2026-05-17T09:19:06Z") == "2026-05-17T09:19:06Z"
     assert times.good(b"2026-05-17T13:19:06Z") is None
+
+
+@pytest.mark.parametrize(
+    ("times", "alike"),
+    [
+        ([b"2026-05-16T09:19:06Z", b"2026-05-16T23:59:59.123456789Z"], True),
+        ([b"2026-05-16T09:19:06Z", b"2026-05-15T23:59:59Z"], False),
+        ([b"2026-05-15T09:19:06Z", b"2026-05-16T23:59:59Z"], False),
+        ([b"2026-05-16T09:19:06Z", b"2026-05-16T09:19:06+02:00"], False),
+        ([b"2026-05-16T09:19:06Z", b""], False),
+        ([b"", b"2026-05-16T09:19:06Z"], False),
+        ([b"2026-05-16T09:19:06Z", b"2026-05-19T00:00:00Z"], False),
+        ([b"2026-05-19T00:00:00Z"], False),
+    ],
+)
+def test_a_column_of_one_good_day_is_taken_at_once(times: list[bytes], alike: bool) -> None:
+    assert Timestamps(NOW).column(times) == ([t.decode() for t in times] if alike else None)
 
 
 def test_a_day_from_now_moves_with_the_clock() -> None:
     times = Timestamps(NOW)
     assert times.good(b"2026-05-18T09:00:00Z") is None
     times.move(NOW + 86400)
-    assert times.good(b"2026-05-18T09:00:00Z") == b"2026-05-18T09:00:00Z"
+    assert times.good(b"2026-05-18T09:00:00Z") == "2026-05-18T09:00:00Z"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +92,7 @@ def test_a_day_from_now_moves_with_the_clock() -> None:
     ],
 )
 def test_seconds_and_nanos(seconds: object, nanos: object, written: str | None) -> None:
-    assert Timestamps(NOW).from_parts(seconds, nanos) == (written.encode() if written else None)
+    assert Timestamps(NOW).from_parts(seconds, nanos) == written
 
 
 @given(st.one_of(st.text(), st.integers(), st.floats(), st.none(), st.booleans(), st.lists(st.integers())))
@@ -93,4 +110,4 @@ def test_a_converted_time_is_the_same_moment(moment: datetime, offset: int) -> N
     text = f"{moment.isoformat()}{sign}{abs(offset) // 60:02d}:{abs(offset) % 60:02d}"
     written = Timestamps(NOW + 86400).parse(text)
     assert written is not None
-    assert datetime.fromisoformat(written.decode()) == datetime.fromisoformat(text)
+    assert datetime.fromisoformat(written) == datetime.fromisoformat(text)
