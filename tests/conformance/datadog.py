@@ -93,7 +93,7 @@ def run(case: Case) -> tuple[list[bytes], Counters]:
         entries: list[bytes] = []
         for _ in range(30):
             while (taken := reader.take(clock.monotonic())) is not None:
-                entries += exporter.encode(taken.records, context, reader.generation_at)
+                entries += exporter.encode(taken.records, context, reader.generation_at).entries()
             clock.advance(1.0)
         for generation in files.generations:
             generation.release("dd")

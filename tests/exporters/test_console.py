@@ -9,6 +9,7 @@ from outrider.exporters.console import ConsoleLogs
 from outrider.model.clock import ManualClock
 from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
+from outrider.model.records import Records
 from outrider.model.stream import Stream
 
 CLUSTER = Cluster("acme", "c", "l", "n")
@@ -23,8 +24,8 @@ def test_entries_are_lines_of_json() -> None:
     exporter = console(out)
     context = exporter.context(Stream("ns", "pod", "uid", "app", 0), None)
     records = [(0, b"2026-05-16T09:19:06Z", b"stdout", b"a"), (50, b"2026-05-16T09:19:06Z", b"stderr", b"b")]
-    entries = exporter.encode(records, context, lambda _: ("g", b""))
-    assert exporter.send(entries).verdict is Verdict.ACCEPTED
+    block = exporter.encode(Records.of(records), context, lambda _: ("g", b""))
+    assert exporter.send([block.data]).verdict is Verdict.ACCEPTED
     printed = [orjson.loads(line) for line in out.getvalue().splitlines()]
     assert [(e["textPayload"], e["severity"]) for e in printed] == [("a", "INFO"), ("b", "ERROR")]
 

@@ -1,5 +1,5 @@
-"""A destination in memory: entries are the records' content (with a brace behind it on their way, since blocks end
-so), answers are what a test wants.
+"""A destination in memory: entries are the records' content (with a brace behind it on their way, so that
+none is empty), answers are what a test wants.
 """
 
 import threading
@@ -57,7 +57,7 @@ class FakeDestination:
                 raise ValueError("cannot encode this")
             if self.leave_out != content:
                 entries.append(label + content)
-        return Block(b",".join(entry + b"\n}" for entry in entries), len(entries))
+        return Block(b",\n".join(entry + b"}" for entry in entries), len(entries))
 
     def send(self, pieces: list[bytes]) -> Answer:
         entries = [entry.removesuffix(b"}") for piece in pieces for entry in apart(piece)]

@@ -26,7 +26,7 @@ TROUBLE = 3600.0
 
 
 class Client:
-    """Sends entries to one endpoint. Safe to use from several threads. `in_time` makes entries that have waited fit,
+    """Sends entries to one endpoint. Safe to use from several threads. `in_time` makes those that have waited fit,
     and `late` is told how many of those were accepted."""
 
     def __init__(
@@ -50,12 +50,12 @@ class Client:
         if compress != "none":
             self._headers["Content-Encoding"] = compress
 
-    def send(self, entries: list[bytes]) -> Answer:
-        """Send `entries`, once. Never raises for what the network or the server does."""
+    def send(self, pieces: list[bytes]) -> Answer:
+        """Send the entries in `pieces`, once. Never raises for what the network or the server does."""
         late = 0
         if self._clock.monotonic() < self._calm:
-            entries, late = self._in_time(entries)
-        answer = self._post(b"[", entries, b"]")
+            pieces, late = self._in_time(pieces)
+        answer = self._post(b"[", pieces, b"]")
         if answer.verdict is Verdict.ACCEPTED:
             self._late(late)
         else:
@@ -66,14 +66,14 @@ class Client:
         """What the Agent sends to see whether its way to the intake is open: an empty object."""
         return self._post(b"{", [], b"}")
 
-    def _post(self, opening: bytes, entries: list[bytes], closing: bytes) -> Answer:
+    def _post(self, opening: bytes, pieces: list[bytes], closing: bytes) -> Answer:
         try:
             key = self._tried = self._read_key()
         except SecretError as e:
             return Answer(verdict_of(answers.ROWS, "no API key"), f"no API key: {e}")
         try:
             response = self._poster.post(
-                document(opening, entries, closing, self._coding), {**self._headers, "DD-API-KEY": key}
+                document(opening, pieces, closing, self._coding), {**self._headers, "DD-API-KEY": key}
             )
         except NoAnswerError as e:
             return Answer(verdict_of(answers.ROWS, "no answer"), str(e))

@@ -1,17 +1,17 @@
 """Everything about an entry that its line does not say, prepared once per stream.
 
-    …,"hostname":"node-1","service":"shop","ddsource":"nginx","ddtags":"env:prod,…","outrider.id":"<stream>-
+    …,"hostname":"node-1","service":"shop","ddsource":"nginx","ddtags":"env:prod,…"
 
-is spliced in behind the time of every entry of a stream; the generation and the offset complete its last value. The
-keys stand in the order of the Agent's own encoder (`pkg/logs/processor/json.go`).
+is in every entry of a stream: it stands in all of them as the value of `hostname`. The keys stand in the order of the
+Agent's own encoder (`pkg/logs/processor/json.go`); `outrider.id` follows.
 
 Service and source: what the pod's annotation says, else (service only) the standard `service` tag, else the short name
 of the image, else `kubernetes` (datadog-agent, `pkg/logs/launchers/container/tailerfactory/defaults.go`).
 """
 
 from collections.abc import Sequence
-from typing import Any
 
+import msgspec
 import orjson
 
 from outrider.exporters.datadog.annotations import Asked, asked
@@ -22,6 +22,7 @@ from outrider.model.cluster import Cluster
 from outrider.model.pod import Pod
 from outrider.model.stream import Stream
 
+_dumps = orjson.dumps
 _NOBODY = "kubernetes"
 MAX_PROBLEMS = 20
 """Of a pod's annotations, that are said; each may be as long as somebody likes."""
@@ -33,7 +34,7 @@ class StreamContext:
     nobody can use; `shed` is how many tags were left out or cut. `excluded`: none of its lines is to be sent.
     """
 
-    __slots__ = ("excluded", "middle", "problems", "rules", "shed")
+    __slots__ = ("excluded", "id_head", "last", "problems", "rules", "shed")
 
     def __init__(
         self, stream: Stream, pod: Pod | None, cluster: Cluster, tags: Sequence[str] = (), rules: Sequence[Rule] = ()
@@ -49,14 +50,9 @@ class StreamContext:
         self.excluded = wish.excluded
         image = image_of(pod, stream.container).short
         fields = {
-            "hostname": cluster.node or _NO_HOST,
             "service": (config.service or standard(pod, stream.container).service or image or _NOBODY)[:MAX_TAG],
             "ddsource": (config.source or image or _NOBODY)[:MAX_TAG],
             "ddtags": ",".join(found.tags),
         }
-        self.middle = b',%b,"outrider.id":"%b-' % (_kept(fields)[1:-1], stream_id(stream))
-
-
-def _kept(value: Any) -> bytes:
-    """`value` as JSON in no more memory than it needs: what orjson returns sits in a buffer of 4 KiB."""
-    return bytes(memoryview(orjson.dumps(value)))
+        self.id_head = f"{stream_id(stream).decode()}-"
+        self.last = msgspec.Raw(_dumps(cluster.node or _NO_HOST) + b"," + _dumps(fields)[1:-1])

@@ -1,30 +1,36 @@
 """Records become entries of Datadog's log intake, as the Agent writes them.
 
-    {"message":…,"status":"info","timestamp":1778923146315 + the stream's constant part (context.py) + "outrider.id"
+    {"message":…,"status":"info","timestamp":1778923146315, + the stream's constant part (context.py) + "outrider.id":…}
 
-An entry is one formatting of bytes around the line. A line that is JSON goes as the string it is, for Datadog parses it
-on its side. Lines that are no plain ASCII, or whose stream has rules, take a longer way: bytes that are no UTF-8 are
-replaced (one U+FFFD for each, as Go does), then the rules are applied to the whole record, and only then is it cut if
-it is too large, so that no secret is masked by half.
+A slice of records is gone through by columns, and its entries are Structs that msgspec writes in one call. A line that
+is JSON goes as the string it is, for Datadog parses it on its side. Lines that are no plain ASCII, or whose stream has
+rules, take a longer way: bytes that are no UTF-8 are replaced (one U+FFFD for each, as Go does), then the rules are
+applied to the whole record, and only then is it cut if it is too large, so that no secret is masked by half.
 
 A time that the intake would drop a line for (times.py) is left out: then it is the time of arrival that counts, and
 the line's own stands in the attribute `outrider.timestamp`.
+
+Costs 0.8 µs a line (`python -m bench stages`).
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby, repeat
+from typing import NamedTuple
 
+import msgspec
 import orjson
+from msgspec import Struct, field
 
+from outrider.exporters.block import Block, apart, block, chained
 from outrider.exporters.datadog.context import StreamContext
 from outrider.exporters.datadog.rules import TooMuchError
 from outrider.exporters.datadog.times import Millis, text
-from outrider.exporters.identity import OFFSET_MASK, TURN_BITS
+from outrider.exporters.identity import TURN_BITS, ids
 from outrider.exporters.pieces import pieces
 from outrider.model.clock import Clock
 from outrider.model.counters import Counter, Counters
-
-Record = tuple[int, bytes, bytes, bytes]
+from outrider.model.records import Records
 
 MAX_MESSAGE = 900_000
 """Bytes of a message, escaped: the Agent's `logs_config.max_message_size_bytes`."""
@@ -32,7 +38,9 @@ MAX_ENTRY = 990_000
 """Bytes of an entry. The intake cuts a log at 1 MB."""
 TRUNCATED = b"...TRUNCATED..."
 """The Agent's mark at both sides of a cut."""
-STATUS = {b"stdout": b"info", b"stderr": b"error", b"": b"info"}
+MAY_BE_LONG = MAX_MESSAGE // 6
+"""Characters of ASCII up to which a message is not too long, however it is escaped."""
+STATUS = {b"stdout": "info", b"stderr": "error", b"": "info"}
 """By stream; b"" is a line of the file that no container runtime wrote."""
 
 _TRIMMED = " \t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
@@ -41,6 +49,24 @@ _LONE = re.compile("[\udc80-\udcff]")
 _PLACE_OF_TIME = re.compile(rb'","status":"[a-z]+"(,"timestamp":(\d+)),"hostname":')
 """Cannot match within the message: there a quotation mark has a backslash before it."""
 _dumps = orjson.dumps
+
+
+class Entry(Struct, gc=False):
+    """A log of the intake, in the order in which it is written. `hostname` goes on with the constant part of the
+    stream."""
+
+    message: str
+    status: str
+    timestamp: int
+    hostname: msgspec.Raw
+    id: str = field(name="outrider.id")
+
+
+class _Line(NamedTuple):
+    message: str
+    std: bytes
+    time: bytes
+    id: str
 
 
 class Encoder:
@@ -73,65 +99,53 @@ class Encoder:
             "outrider_entries_split_total", "Records sent as several entries, being too large for one."
         )
 
-    def encode(
-        self,
-        records: Iterable[Record],
-        context: StreamContext,
-        generation: Callable[[int], tuple[str, bytes]],
-    ) -> list[bytes]:
+    def encode(self, records: Records, context: StreamContext, generation: Callable[[int], tuple[str, bytes]]) -> Block:
         """The entries of `records`, in their order, without those that are not to be sent.
 
         `generation(turn)` tells the key of the generation that the upper bits of a position name, and the time of its
         first line.
         """
         if context.excluded:
-            self._by_annotation.add(sum(1 for _ in records))
-            return []
+            self._by_annotation.add(len(records))
+            return Block(b"", 0)
         self._times.move(self._clock.now())
-        at_once = self._times.at_once
-        entries: list[bytes] = []
-        append = entries.append
-        turn, middle, begun = -1, b"", b""
-        rules, empty = bool(context.rules), 0
-        for at, timestamp, std, content in records:
-            if at >> TURN_BITS != turn:
-                turn = at >> TURN_BITS
-                key, begun = generation(turn)
-                middle = b"%b%b-" % (context.middle, key.encode())
-            if rules or not content.isascii():
-                cleaned = self._cleaned(content, context)
-                if cleaned is None:
-                    continue
-                message = cleaned
-            else:
-                message = content.strip().decode()
-            if not message:
-                empty += 1
-                continue
-            millis = at_once(timestamp)
-            if millis is None:
-                entries += self._slowly(message, timestamp, begun, STATUS[std], middle, at & OFFSET_MASK)
-                continue
-            entry = b'{"message":%b,"status":"%b","timestamp":%d%b%010x"}' % (
-                _dumps(message),
-                STATUS[std],
-                millis,
-                middle,
-                at & OFFSET_MASK,
-            )
-            if len(entry) > MAX_MESSAGE:
-                entries += self._slowly(message, timestamp, begun, STATUS[std], middle, at & OFFSET_MASK)
-            else:
-                append(entry)
-        if empty:
-            self._empty.add(empty)
-        return entries
+        blocks, begin = [], 0
+        for turn, positions in groupby(records.at, lambda position: position >> TURN_BITS):
+            end = begin + len(list(positions))
+            blocks.append(self._one_turn(records.part(begin, end), context, *generation(turn)))
+            begin = end
+        return chained(blocks)
 
-    def in_time(self, entries: list[bytes]) -> tuple[list[bytes], int]:
-        """`entries` that have waited, and how many of them get the time of arrival by now, because the intake would
-        drop them for theirs. Whoever sends them counts that, once they are accepted.
+    def _one_turn(self, records: Records, context: StreamContext, generation: str, begun: bytes) -> Block:
+        made = self._messages(records.contents, context)
+        if not all(made):
+            self._empty.add(made.count(""))
+            records = records.chosen([i for i, message in enumerate(made) if message])
+        messages = [message for message in made if message]
+        if not messages:
+            return Block(b"", 0)
+        identities = ids(f"{context.id_head}{generation}-", records.at)
+        millis = self._times.column(records.times)
+        if millis is None or max(map(len, messages)) > MAY_BE_LONG:
+            lines = map(_Line, messages, records.stds, records.times, identities)
+            return self._one_by_one(lines, begun, context)
+        statuses = map(STATUS.__getitem__, records.stds)
+        return block(list(map(Entry, messages, statuses, millis, repeat(context.last), identities)))
+
+    def _messages(self, contents: list[bytes], context: StreamContext) -> Sequence[str | None]:
+        """The messages that lines make; "" where they are empty, None for those that a rule excludes."""
+        if context.rules or not all(map(bytes.isascii, contents)):
+            return [self._cleaned(content, context) for content in contents]
+        contents = list(map(bytes.strip, contents))
+        messages = b"\n".join(contents).decode("ascii").split("\n")
+        return messages if len(messages) == len(contents) else [content.decode("ascii") for content in contents]
+
+    def in_time(self, sent: list[bytes]) -> tuple[list[bytes], int]:
+        """The entries of what is `sent` after it has waited, and how many of them get the time of arrival by now,
+        because the intake would drop them for theirs. Whoever sends them counts that, once they are accepted.
         """
         times = Millis(self._clock.now())
+        entries = [entry for piece in sent for entry in apart(piece)]
         made = [self._in_time(entry, times) for entry in entries]
         return made, sum(after is not before for after, before in zip(made, entries, strict=True))
 
@@ -168,23 +182,32 @@ class Encoder:
         self._masked.add()
         return mended(left)
 
-    def _slowly(
-        self, message: str, timestamp: bytes, begun: bytes, status: bytes, middle: bytes, offset: int
-    ) -> list[bytes]:
-        """The entries of a record of any time and any size."""
-        stamp, own = self._time(timestamp, begun)
-        said = _dumps(message)
-        head = b',"status":"%b"%b%b%010x' % (status, stamp, middle, offset)
+    def _one_by_one(self, lines: Iterable[_Line], begun: bytes, context: StreamContext) -> Block:
+        """The entries of lines of any time and any size."""
+        entries: list[msgspec.Raw] = []
+        for line in lines:
+            entries += map(msgspec.Raw, self._of_one(line, begun, context.last))
+        return block(entries)
+
+    def _of_one(self, line: _Line, begun: bytes, last: msgspec.Raw) -> list[bytes]:
+        stamp, own = self._time(line.time, begun)
+        said = _dumps(line.message)
+        head = b',"status":"%b"%b,"hostname":%b,"outrider.id":"%b' % (
+            STATUS[line.std].encode(),
+            stamp,
+            last,
+            line.id.encode(),
+        )
         entry = b'{"message":%b%b"%b}' % (said, head, own)
         if len(said) <= MAX_MESSAGE and len(entry) <= MAX_ENTRY:
             return [entry]
         self._split.add()
         room = min(MAX_MESSAGE, MAX_ENTRY - (len(entry) - len(said)) - len("-0000"))
-        parts = pieces(message, max(room - 2 * len(TRUNCATED), 1024))
-        last = len(parts) - 1
+        parts = pieces(line.message, max(room - 2 * len(TRUNCATED), 1024))
+        end = len(parts) - 1
         return [
             b'{"message":"%b%b%b"%b-%04d"%b}'
-            % (TRUNCATED if i else b"", part[1:-1], TRUNCATED if i < last else b"", head, i, own)
+            % (TRUNCATED if i else b"", part[1:-1], TRUNCATED if i < end else b"", head, i, own)
             for i, part in enumerate(parts)
         ]
 

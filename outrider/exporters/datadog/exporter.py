@@ -1,18 +1,20 @@
 """The Datadog logs exporter: encoder and client, put together for one entry of the configuration's `exporters`."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from outrider.config.secrets import Secret
 from outrider.exporters.answer import Answer
+from outrider.exporters.block import Block
 from outrider.exporters.datadog.client import MAX_ENTRIES, MAX_REQUEST, Client
 from outrider.exporters.datadog.context import StreamContext
-from outrider.exporters.datadog.encode import Encoder, Record
+from outrider.exporters.datadog.encode import Encoder
 from outrider.exporters.datadog.rules import Rule
 from outrider.model.clock import Clock
 from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
 from outrider.model.pod import Pod
+from outrider.model.records import Records
 from outrider.model.stream import Stream
 
 log = logging.getLogger(__name__)
@@ -79,16 +81,14 @@ class DatadogLogs:
         self._broken.add()
         log.warning("%s: %s/%s %s: %s", self._name, stream.namespace, stream.pod, stream.container, problem)
 
-    def encode(
-        self, records: Iterable[Record], context: StreamContext, generation: Callable[[int], tuple[str, bytes]]
-    ) -> list[bytes]:
+    def encode(self, records: Records, context: StreamContext, generation: Callable[[int], tuple[str, bytes]]) -> Block:
         return self._encoder.encode(records, context, generation)
 
     def multi_line(self, context: StreamContext) -> str | None:
         return context.rules.multi_line
 
-    def send(self, entries: list[bytes]) -> Answer:
-        return self._client.send(entries)
+    def send(self, pieces: list[bytes]) -> Answer:
+        return self._client.send(pieces)
 
     def probe(self) -> Answer:
         return self._client.probe()

@@ -1,14 +1,16 @@
 """Times of lines as the milliseconds that Datadog's intake takes, and whether it takes them.
 
-Lines come in order, so the second of the line before is usually that of the next one, and only its milliseconds are
-read. The intake drops, silently, what is more than 18 hours old or two hours ahead (facts of DataDog/documentation); a
-batch may wait for its turn, so an hour is left on either side.
+Lines come in order, so many of them are of one second, which is read once for all of them. The intake drops, silently,
+what is more than 18 hours old or two hours ahead (facts of DataDog/documentation); a batch may wait for its turn, so an
+hour is left on either side.
 """
 
 from datetime import UTC, datetime, timedelta
 
 OLDEST, LATEST = 17 * 3600_000, 3600_000
 """Milliseconds before and after now that an entry may say."""
+_THOUSANDTHS = {b"%03d" % i: i for i in range(1000)}
+_WITH_THOUSANDTHS = len("2026-05-16T09:19:06.315Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -16,7 +18,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 class Millis:
     """Reads times against one moment, `now` in seconds since the epoch."""
 
-    __slots__ = ("_base", "_from", "_second", "_to", "_zone", "_zone_size")
+    __slots__ = ("_from", "_to")
 
     def __init__(self, now: float) -> None:
         self.move(now)
@@ -24,15 +26,25 @@ class Millis:
     def move(self, now: float) -> None:
         """Time has passed."""
         self._from, self._to = int(now * 1000) - OLDEST, int(now * 1000) + LATEST
-        self._second, self._zone, self._zone_size, self._base = b"", b"", 0, 0
 
-    def at_once(self, timestamp: bytes) -> int | None:
-        """The milliseconds of a time whose second was seen before and is taken; None: ask `read` and `taken`."""
-        if timestamp[:19] == self._second and timestamp[self._zone_size :] == self._zone:
-            digits = timestamp[20:23]
-            if len(digits) == 3 and digits.isdigit():
-                return self._base + int(digits)
-        return None
+    def column(self, times: list[bytes]) -> list[int] | None:
+        """The milliseconds of `times`, each of which is RFC 3339 or empty; None if they are not all alike: in UTC, with
+        thousandths of a second at least, and taken.
+        """
+        if min(map(len, times)) < _WITH_THOUSANDTHS or b"".join(times).count(b"Z") != len(times):
+            return None
+        seconds = {second: self._at(second) for second in {time[:19] for time in times}}
+        if None in seconds.values():
+            return None
+        try:
+            return [seconds[time[:19]] + _THOUSANDTHS[time[20:23]] for time in times]  # type: ignore[operator]
+        except KeyError:  # a time that somebody else wrote into the cursors
+            return None
+
+    def _at(self, second: bytes) -> int | None:
+        """The milliseconds of a second in UTC all of which is taken."""
+        millis = self.read(second + b"Z")
+        return millis if millis is not None and self.taken(millis) and self.taken(millis + 999) else None
 
     def read(self, timestamp: bytes) -> int | None:
         """The milliseconds since the epoch that an RFC 3339 time with a zone says; None if it is none."""
@@ -42,12 +54,7 @@ class Millis:
             return None
         if moment.tzinfo is None:
             return None
-        millis = (moment - _EPOCH) // _MILLISECOND
-        if timestamp[19:20] == b"." and self.taken(millis):
-            zone = 1 if timestamp.endswith(b"Z") else 6
-            self._second, self._zone, self._zone_size = timestamp[:19], timestamp[-zone:], -zone
-            self._base = millis - millis % 1000
-        return millis
+        return (moment - _EPOCH) // _MILLISECOND
 
     def taken(self, millis: int) -> bool:
         """Whether the intake takes an entry of this time."""

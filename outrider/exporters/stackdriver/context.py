@@ -3,7 +3,7 @@
     …,"logName":"projects/acme/logs/stdout","resource":{"type":"k8s_container",…},"labels":{…}
 
 ends every entry of a stream's stdout; it is made when the stream is taken up, and again when its pod's metadata change,
-and stands in every entry as the value of `logName`: a Fragment, which orjson copies as it is. What GKE writes there is
+and stands in every entry as the value of `logName`: a Raw, which msgspec copies as it is. What GKE writes there is
 listed in docs/log-format.md with its sources.
 """
 
@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import orjson
 
-from outrider.exporters.block import last
 from outrider.exporters.identity import stream_id
+from outrider.exporters.stackdriver.shapes import Shape
 from outrider.model.cluster import Cluster
 from outrider.model.pod import Pod
 from outrider.model.stream import Stream
@@ -35,7 +36,7 @@ class StreamContext:
     are too many together with them.
     """
 
-    __slots__ = ("_resource", "_shed", "_stdout_stderr_names", "id_head", "labels", "lasts")
+    __slots__ = ("_resource", "_shed", "_stdout_stderr_names", "id_head", "labels", "lasts", "shape")
 
     def __init__(
         self,
@@ -67,8 +68,9 @@ class StreamContext:
         if len(self.labels) > MAX_LABELS:
             shed()
         self.lasts = {std: self.last(std, {}) for std in self._stdout_stderr_names}
+        self.shape: Shape | None = None
 
-    def last(self, std: bytes, more: Mapping[str, str]) -> orjson.Fragment:
+    def last(self, std: bytes, more: Mapping[str, str]) -> msgspec.Raw:
         """The end of an entry, from the value of its `logName` on, for `std` with `more` labels, which win over ours.
         Beyond MAX_LABELS pod labels are left out first: an entry with fewer labels is better than none.
         """
@@ -78,7 +80,7 @@ class StreamContext:
                 self._shed()
             first = {k: v for k, v in labels.items() if k in more or not k.startswith("k8s-pod/")}
             labels = dict([*first.items(), *((k, v) for k, v in labels.items() if k not in first)][:MAX_LABELS])
-        return last(
+        return msgspec.Raw(
             b'%b,"resource":%b,"labels":%b' % (self._stdout_stderr_names[std], self._resource, orjson.dumps(labels))
         )
 

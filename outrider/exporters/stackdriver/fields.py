@@ -17,7 +17,9 @@ from outrider.exporters.stackdriver.times import Timestamps, integer
 
 Fields = dict[str, Any]
 
-_GOOGLE = "logging.googleapis.com/"
+GOOGLE = "logging.googleapis.com/"
+"""What the keys of special fields begin with that have no plain name."""
+LABELS = GOOGLE + "labels"
 _LATENCY = re.compile(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*s\s*")
 _TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
 
@@ -50,11 +52,11 @@ def extract(fields: Fields, found: frozenset[str], entry: Fields, times: Timesta
 
 # -- severity ---------------------------------------------------------------------------------------------------------
 
-_SEVERITY_KEYS = frozenset({"severity", _GOOGLE + "severity", "level"})
+_SEVERITY_KEYS = frozenset({"severity", GOOGLE + "severity", "level"})
 
 
 def _severity(fields: Fields) -> str | None:
-    for key in ("severity", _GOOGLE + "severity", "level"):
+    for key in ("severity", GOOGLE + "severity", "level"):
         if key in fields:
             value = fields[key]
             named = severity.parse(value)
@@ -189,16 +191,15 @@ _HTTP_REQUEST = {
     "latency": _latency,
 }
 
-LABELS = _GOOGLE + "labels"
 _OTHERS: dict[str, _Move] = {
     "httpRequest": _object("httpRequest", _HTTP_REQUEST),
     LABELS: _as_it_is,
-    _GOOGLE + "insertId": _text("insertId"),
-    _GOOGLE + "operation": _object("operation", {"id": _string, "producer": _string, "first": _truth, "last": _truth}),
-    _GOOGLE + "sourceLocation": _object("sourceLocation", {"file": _string, "line": _int64, "function": _string}),
-    _GOOGLE + "trace": _trace,
-    _GOOGLE + "spanId": _text("spanId"),
-    _GOOGLE + "trace_sampled": _trace_sampled,
+    GOOGLE + "insertId": _text("insertId"),
+    GOOGLE + "operation": _object("operation", {"id": _string, "producer": _string, "first": _truth, "last": _truth}),
+    GOOGLE + "sourceLocation": _object("sourceLocation", {"file": _string, "line": _int64, "function": _string}),
+    GOOGLE + "trace": _trace,
+    GOOGLE + "spanId": _text("spanId"),
+    GOOGLE + "trace_sampled": _trace_sampled,
 }
 
 _PLAIN_KEYS = _SEVERITY_KEYS | _TIME_KEYS

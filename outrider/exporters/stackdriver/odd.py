@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 import orjson
 
 from outrider.exporters.pieces import pieces
@@ -37,7 +38,7 @@ _SPLIT_ROOM = 200  # what `split` and the longer insertId of a piece take at mos
 _KLOG = re.compile(rb"([IWEFD])\d{4} \d\d:\d\d:\d\d\.\d+\s+(\d+)\s+([^ \]]+):(\d+)\]\s(.*)", re.DOTALL)
 _BIG = b"0" * 19
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
-_dumps = orjson.dumps
+_dumps = msgspec.json.Encoder().encode
 
 
 class OddLines:
@@ -86,7 +87,7 @@ class OddLines:
 
     def _json(self, entry: Entry, std: bytes, content: bytes, context: StreamContext) -> list[Any] | None:
         """The entries of a JSON object; None if it is none, or one that Cloud Logging could not take."""
-        if _too_deep(content):
+        if too_deep(content):
             return None
         try:
             fields = orjson.loads(content)
@@ -104,9 +105,9 @@ class OddLines:
         payload = _dumps(fields)
         if b"e+" in payload and _BIG in content.translate(_DIGITS):
             payload = self._with_big_integers(content, found)
-        made = _dumps(entry | {"jsonPayload": orjson.Fragment(payload), "logName": last})
+        made = _dumps(entry | {"jsonPayload": msgspec.Raw(payload), "logName": last})
         if len(made) < SURE or fits(made, payload):
-            return [orjson.Fragment(made)]
+            return [msgspec.Raw(made)]
         return self._large_json(entry, std, content, payload, labels, context)
 
     def _with_big_integers(self, content: bytes, found: frozenset[str]) -> bytes:
@@ -125,7 +126,7 @@ class OddLines:
             return [made]
         return self._spread(entry, content.decode(), last)
 
-    def _text(self, entry: Entry, text: str, last: orjson.Fragment) -> list[Any]:
+    def _text(self, entry: Entry, text: str, last: msgspec.Raw) -> list[Any]:
         made = entry | {"textPayload": text, "logName": last}
         if len(text) <= LONG // 4 or len(_dumps(made)) <= MAX_ENTRY:
             return [made]
@@ -133,19 +134,19 @@ class OddLines:
 
     # -- what is too large --------------------------------------------------------------------------------------------
 
-    def _spread(self, entry: Entry, text: str, last: orjson.Fragment) -> list[Any]:
+    def _spread(self, entry: Entry, text: str, last: msgspec.Raw) -> list[Any]:
         room = max(MAX_ENTRY - len(_dumps(entry | {"textPayload": "", "logName": last})) - _SPLIT_ROOM, 1024)
         parts = pieces(text, room)
         if self._strict:
             self._truncated.add()
-            return [entry | {"textPayload": orjson.Fragment(parts[0]), "logName": last}]
+            return [entry | {"textPayload": msgspec.Raw(parts[0]), "logName": last}]
         self._split.add()
         insert_id = entry["insertId"]
         return [
             entry
             | {
                 "insertId": f"{insert_id}-{i:04d}",
-                "textPayload": orjson.Fragment(part),
+                "textPayload": msgspec.Raw(part),
                 "split": {"uid": insert_id, "index": i, "totalSplits": len(parts)},
                 "logName": last,
             }
@@ -170,15 +171,11 @@ class OddLines:
         if shorter is None:
             return self._spread(entry, content.decode(), context.lasts[std])
         self._shortened.add()
-        return [entry | {"jsonPayload": orjson.Fragment(shorter), "logName": last}]
+        return [entry | {"jsonPayload": msgspec.Raw(shorter), "logName": last}]
 
 
-def delicate(content: bytes) -> bool:
-    """Whether a JSON object has what orjson would change, or the API refuse: large integers, or many levels."""
-    return _too_deep(content) or _BIG in content.translate(_DIGITS)
-
-
-def _too_deep(content: bytes) -> bool:
+def too_deep(content: bytes) -> bool:
+    """Whether a JSON object has more levels than the API takes."""
     return content.count(b"{") + content.count(b"[") > MAX_DEPTH and _depth(content) > MAX_DEPTH
 
 

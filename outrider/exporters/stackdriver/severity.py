@@ -9,7 +9,7 @@ from typing import Any
 
 DEFAULT = "DEFAULT"
 
-_NAMES = {
+_SPELLINGS = {
     "EMERGENCY": "EMERGENCY EMERG",
     "ALERT": "ALERT A",
     "CRITICAL": "CRITICAL CRIT FATAL C F PANIC DPANIC",
@@ -20,7 +20,8 @@ _NAMES = {
     "DEBUG": "DEBUG D TRACE TRACE_INT FINE FINER FINEST CONFIG VERBOSE",
     "DEFAULT": "DEFAULT",
 }
-_BY_NAME = {word: severity for severity, words in _NAMES.items() for word in words.split()}
+NAMES = {word: severity for severity, words in _SPELLINGS.items() for word in words.split()}
+"""The severity by the usual spellings of a name; `parse` knows more."""
 _BY_HUNDREDS = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
 
 BY_LETTER = {b"I": "INFO", b"W": "WARNING", b"E": "ERROR", b"F": "CRITICAL", b"D": "DEBUG"}
@@ -30,12 +31,12 @@ BY_LETTER = {b"I": "INFO", b"W": "WARNING", b"E": "ERROR", b"F": "CRITICAL", b"D
 def parse(value: Any) -> str | None:
     """The severity that a decoded JSON value names; None if it names none."""
     if isinstance(value, str):
-        if value in _BY_NAME:
-            return _BY_NAME[value]
+        if value in NAMES:
+            return NAMES[value]
         word = value.strip().upper()
         if word.isascii() and word.isdigit():
             return _BY_HUNDREDS[min(int(word[:6]) // 100 if len(word) <= 6 else 8, 8)]
-        return _BY_NAME.get(word)
+        return NAMES.get(word)
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return _BY_HUNDREDS[min(value // 100, 8)]
     return None

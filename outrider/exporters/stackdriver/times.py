@@ -9,6 +9,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from outrider.exporters.columns import every
+
 AHEAD = 24 * 3600.0
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(?:([Zz])|([+-])(\d\d):(\d\d))", re.ASCII
@@ -50,6 +52,10 @@ class Timestamps:
             return None
         text = b"\n".join(times)
         return text.decode("ascii").split("\n") if text.count(b"Z") == len(times) else None
+
+    def all_good(self, texts: list[Any]) -> bool:
+        """Whether all `texts`, values of JSON, are RFC 3339 in UTC, of the day that was found good last."""
+        return every(re.compile(rf"(?:{self._good_text or '-'}{_REST.pattern}\n)*+", re.ASCII).fullmatch, texts)
 
     def parse(self, text: str) -> str | None:
         """An RFC 3339 string with a zone, in UTC with its own digits; None if it is none, or more than a day ahead."""

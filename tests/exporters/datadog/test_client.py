@@ -13,6 +13,7 @@ from outrider.exporters.datadog.exporter import DatadogLogs
 from outrider.model.clock import ManualClock
 from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
+from outrider.model.records import Records
 from outrider.model.stream import Stream
 from tests.support.raw_server import answer, raw_server, silent
 from tests.support.sink import DATADOG, HANG, LOST_ACK, RESET, Fault, Sink
@@ -32,7 +33,7 @@ def exporter(
 def entries(destination: DatadogLogs, n: int = 1) -> list[bytes]:
     context = destination.context(Stream("shop", "web", "u", "app", 0), None)
     records = [(i * 10, *RECORD[1:]) for i in range(n)]
-    return destination.encode(records, context, lambda _: ("g", b""))
+    return destination.encode(Records.of(records), context, lambda _: ("g", b"")).entries()
 
 
 @pytest.mark.parametrize("compress", ["gzip", "zstd", "none"])

@@ -18,6 +18,7 @@ from outrider.model.clock import ManualClock
 from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
 from outrider.model.pod import Pod
+from outrider.model.records import Record, Records
 from outrider.model.stream import Stream
 
 CLUSTER = Cluster("acme", "on-prem-1", "europe-north1", "node-1")
@@ -26,7 +27,6 @@ NOW = 1_778_923_200.0  # 2026-05-16T09:20:00Z
 TIME = b"2026-05-16T09:19:06.000000001Z"
 MILLIS = 1778923146000
 KEYS = ["message", "status", "timestamp", "hostname", "service", "ddsource", "ddtags", "outrider.id"]
-Record = tuple[int, bytes, bytes, bytes]
 
 
 class Rig:
@@ -40,7 +40,7 @@ class Rig:
 
     def raw(self, *records: Record, pod: Pod | None = None, begun: bytes = TIME) -> list[bytes]:
         context = self.exporter.context(STREAM, pod)
-        return self.exporter.encode(records, context, lambda turn: (f"{turn:024x}", begun))
+        return self.exporter.encode(Records.of(records), context, lambda turn: (f"{turn:024x}", begun)).entries()
 
     def encode(self, *records: Record, pod: Pod | None = None, begun: bytes = TIME) -> list[dict[str, Any]]:
         return [orjson.loads(e) for e in self.raw(*records, pod=pod, begun=begun)]
@@ -63,8 +63,8 @@ def test_the_keys_of_an_entry_and_their_order() -> None:
 def test_the_id_is_the_insert_id_of_the_same_line_at_google() -> None:
     google = StackdriverLogs("g", "p", CLUSTER, "http://127.0.0.1:9", NoToken(), ManualClock(NOW), Counters())
     records = [(at, TIME, b"stdout", b"x") for at in (0, 77, (3 << 48) + 12)]
-    there = google.encode(records, google.context(STREAM, None), lambda turn: (f"{turn:024x}", TIME))
-    assert [e["outrider.id"] for e in Rig().encode(*records)] == [orjson.loads(e)["insertId"] for e in there]
+    there = google.encode(Records.of(records), google.context(STREAM, None), lambda turn: (f"{turn:024x}", TIME))
+    assert [e["outrider.id"] for e in Rig().encode(*records)] == [orjson.loads(e)["insertId"] for e in there.entries()]
 
 
 def test_the_same_line_has_the_same_entry_whatever_came_before() -> None:

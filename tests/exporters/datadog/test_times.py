@@ -33,19 +33,24 @@ NOW = 1_778_923_200.0  # 2026-05-16T09:20:00Z
 )
 def test_read(timestamp: bytes, millis: int | None) -> None:
     times = Millis(NOW)
-    assert times.at_once(timestamp) is None
     assert times.read(timestamp) == millis
-    assert times.at_once(timestamp) in (None, millis)
+    assert times.column([timestamp]) in (None, [millis])
 
 
-def test_the_second_of_the_line_before_is_remembered() -> None:
-    times = Millis(NOW)
-    times.read(b"2026-05-16T09:19:06.315692671Z")
-    assert times.at_once(b"2026-05-16T09:19:06.316Z") == 1778923146316
-    assert times.at_once(b"2026-05-16T09:19:06.316+02:00") is None
-    assert times.at_once(b"2026-05-16T09:19:07.316Z") is None
-    times.move(NOW + 1)
-    assert times.at_once(b"2026-05-16T09:19:06.316Z") is None, "what is taken may be another by now"
+@pytest.mark.parametrize(
+    ("times", "millis"),
+    [
+        (["09:19:06.315692671Z", "09:19:06.316Z", "09:19:07.0009Z"], [1778923146315, 1778923146316, 1778923147000]),
+        (["09:19:06.315Z", "09:19:05.315Z"], [1778923146315, 1778923145315]),
+        (["09:19:06.315Z", "09:19:06.31Z"], None),
+        (["09:19:06.315Z", "09:19:06.316+02:00"], None),
+        (["09:19:06.315Z", "25:19:06.316Z"], None),
+        (["09:19:06.315Z", "09:19:06.3+02:00Z"], None),
+        (["09:19:06.315Z", ""], None),
+    ],
+)
+def test_a_column_of_times(times: list[str], millis: list[int] | None) -> None:
+    assert Millis(NOW).column([b"2026-05-16T" + t.encode() if t else b"" for t in times]) == millis
 
 
 @pytest.mark.parametrize(
@@ -58,23 +63,24 @@ def test_what_the_intake_takes(seconds: float, taken: bool) -> None:
     millis = times.read(moment)
     assert millis is not None
     assert times.taken(millis) is taken
-    assert (times.at_once(moment) is not None) is taken
+    assert (times.column([moment]) is not None) is taken
 
 
 @given(
     st.lists(
-        st.tuples(st.integers(0, 3_000_000), st.sampled_from([1, 2, 3, 6, 9]), st.sampled_from([0, 60, 120, -330])),
+        st.tuples(st.integers(0, 3_000_000), st.sampled_from([1, 3, 3, 6, 9]), st.sampled_from([0, 0, 0, -330])),
         max_size=30,
     )
 )
 def test_both_ways_agree(lines: list[tuple[int, int, int]]) -> None:
-    times = Millis(NOW)
+    times, stamps = Millis(NOW), []
     for millis, digits, zone in lines:
         moment = datetime.fromtimestamp(NOW - 1000, timezone(timedelta(minutes=zone))) + timedelta(milliseconds=millis)
         fraction = f"{millis % 1000:03d}000000"[:digits]
         suffix = "Z" if not zone else moment.isoformat()[-6:]
         stamp = f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction}{suffix}".encode()
-        assert (times.at_once(stamp) or times.read(stamp)) == Millis(NOW).read(stamp)
+        stamps.append(stamp)
+    assert stamps == [] or times.column(stamps) in (None, list(map(times.read, stamps)))
 
 
 def test_text() -> None:
