@@ -29,7 +29,7 @@ def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="What the collector can do, measured.")
     commands = parser.add_subparsers(dest="command", required=True)
     modules = {}
-    for name, text in list(COMMANDS.items())[:1]:
+    for name, text in COMMANDS.items():
         modules[name] = importlib.import_module(f"bench.{name}")
         own = commands.add_parser(
             name, help=text, description=modules[name].__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -90,13 +90,15 @@ def outrider(job: Job, place: Place, load: Load, workers: int) -> Start:
 
 def run(
     job: Job, load: Load, folder: Path, collector: str = "outrider", starter: Starter = outrider, *, workers: int = 1,
-    lose: int = 0, patience: float = PATIENCE,
+    lose: int = 0, patience: float = PATIENCE, alone: bool = True,
 ) -> Result:  # fmt: skip
-    """Have the collector do the job. `lose`: the sink forgets the request of this number. Raises StalledError."""
-    begun = startup(job, load, folder, starter, workers)
+    """Have the collector do the job. `lose`: the sink forgets the request of this number. `alone`: the program's
+    start is measured by itself as well. Raises StalledError.
+    """
+    begun = startup(job, load, folder, starter, workers) if alone else (0.0, 0.0)
     with ExitStack() as stack:
-        taken, place = _set_up(stack, job, load, folder, lose)
-        child = _start(stack, job, load, place, starter, workers)
+        taken, place = set_up(stack, job, load, folder, lose)
+        child = start(stack, job, load, place, starter, workers)
         if not job.vendor:
             end, verdict, state = _await_exit(child, load)
         else:
@@ -108,7 +110,8 @@ def run(
     )  # fmt: skip
 
 
-def _set_up(stack: ExitStack, job: Job, load: Load, folder: Path, lose: int = 0) -> tuple[Sink, Place]:
+def set_up(stack: ExitStack, job: Job, load: Load, folder: Path, lose: int = 0) -> tuple[Sink, Place]:
+    """A sink, and a place to work at that is new."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     taken = stack.enter_context(sink(folder, cores()[1], lose))
@@ -116,9 +119,10 @@ def _set_up(stack: ExitStack, job: Job, load: Load, folder: Path, lose: int = 0)
     return taken, Place(load.pods, taken.endpoint, taken.certificate, api, folder)
 
 
-def _start(stack: ExitStack, job: Job, load: Load, place: Place, starter: Starter, workers: int) -> Child:
-    start = starter(job, place, load, workers)
-    child = Child(start.command, place.folder / "log", cores()[0] if workers == 1 else None, start.env).start()
+def start(stack: ExitStack, job: Job, load: Load, place: Place, starter: Starter, workers: int) -> Child:
+    """The collector, running."""
+    told = starter(job, place, load, workers)
+    child = Child(told.command, place.folder / "log", cores()[0] if workers == 1 else None, told.env).start()
     stack.callback(child.end)
     return child
 
@@ -126,21 +130,26 @@ def _start(stack: ExitStack, job: Job, load: Load, place: Place, starter: Starte
 def startup(job: Job, load: Load, folder: Path, starter: Starter, workers: int = 1) -> tuple[float, float]:
     """(seconds, processor seconds) until the collector comes to rest on an empty tree, or has ended."""
     with ExitStack() as stack:
-        _, place = _set_up(stack, job, load, folder)
+        _, place = set_up(stack, job, load, folder)
         empty = folder / "pods"
         empty.mkdir()
         nothing = Load(empty, 0, 0, 0, tuple(0 for _ in load.numbers), {})
         place = Place(empty, place.endpoint, place.certificate, place.kubelet, folder)
-        child = _start(stack, job, nothing, place, starter, workers)
-        last = child.sample()
-        while not child.ended and time.monotonic() - child.began < PATIENCE:
-            time.sleep(EVERY / 2)
-            now = child.sample()
-            if now.cpu - last.cpu > 0.01:
-                last = now
-            elif now.at - last.at > CALM:
-                break
-        return last.at - child.began, child.samples[-1].cpu
+        child = start(stack, job, nothing, place, starter, workers)
+        return rest(child)
+
+
+def rest(child: Child) -> tuple[float, float]:
+    """Wait until the program has come to rest, or has ended: (seconds, processor seconds) that it took."""
+    last = child.sample()
+    while not child.ended and time.monotonic() - child.began < PATIENCE:
+        time.sleep(EVERY / 2)
+        now = child.sample()
+        if now.cpu - last.cpu > 0.01:
+            last = now
+        elif now.at - last.at > CALM:
+            break
+    return last.at - child.began, child.samples[-1].cpu
 
 
 def _await_exit(child: Child, load: Load) -> tuple[float, Verdict, State]:
