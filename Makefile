@@ -2,13 +2,14 @@
 # make test    the whole suite                           make test ARGS='tests/tail -k rotation'
 # make faults  every fault as a story, as a table        make faults ARGS='--scale 10 -k kill'
 # make soak    random faults until something breaks      make soak ARGS='--minutes 60 --seed 7'
+# make bench   how fast, and at which cost per line       make bench ARGS='--size 200MB --jobs google,datadog'
 # All set up what they need in .venv first.
 
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: demo test faults soak lint types layers format docs clean
+.PHONY: demo test faults soak bench lint types layers format docs clean
 
 demo: .venv/.core
 	@$(BIN)/outrider demo $(ARGS)
@@ -21,6 +22,9 @@ faults: .venv/.test
 
 soak: .venv/.test
 	@OUTRIDER_TESTS_EXPLORE=1 $(BIN)/python -m tests.faults.soak $(ARGS)
+
+bench: .venv/.test
+	@$(BIN)/python -m bench $(ARGS)
 
 lint: .venv/.test
 	$(BIN)/ruff check .

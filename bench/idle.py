@@ -1,114 +1,158 @@
-"""What a node full of quiet containers costs the collector: processor and memory for N idle log files.
+"""What a collector costs that has nothing to do, and how long it takes from its start to the first line delivered.
 
-    python bench/idle.py [--files 2000] [--seconds 20] [--exporters 1]
+**Idle**: `outrider node` on a tree of N files of one line each, with the job `google`. When every line has been
+delivered and the program has come to rest, its share of a processor is measured for so many seconds, and its memory.
 
-Starts `outrider node` on a tree of N files of one line each, waits until every line has been delivered and every file
-is only watched, and then reads /proc for so many seconds. Runs on Linux.
+**First line**: one file of one line; from the start of the process to the moment in which the sink has answered for the
+line. The median of several starts, each with no state and with the modules' byte code cached.
+
+**Sidecar**: memory of `outrider sidecar` beside one file, at rest, if this version has the command.
 """
 
 import argparse
-import contextlib
 import json
-import os
-import re
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 
-LINE = b"2026-05-16T09:19:06.315692671Z stdout F idle\n"
-TICKS, PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+from bench.jobs import JOBS, Job, Place, configuration
+from bench.load import Load, log_path, stamp
+from bench.processes import Child
+from bench.report import machine, machine_in_words, progress, save, table
+from bench.run import PATIENCE, StalledError, Start, Starter, outrider, rest, set_up, start
+from bench.sinking import Sink
+from outrider.cli.main import COMMANDS
 
-
-class Yes(BaseHTTPRequestHandler):
-    """A destination that takes everything."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    def log_message(self, *_: object) -> None:
-        pass
+GOOGLE = JOBS["google"]
 
 
-def write_tree(root: Path, files: int) -> None:
-    for n in range(files):
-        directory = root / f"team-{n % 40}_pod-{n // 4}_{n // 4:08d}" / f"c{n % 4}"
-        directory.mkdir(parents=True)
-        (directory / "0.log").write_bytes(LINE)
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """`delivered` is seconds from the start to the last of the first lines; `cpu` a share of a core; bytes."""
+
+    files: int
+    delivered: float
+    cpu: float
+    resident: int
 
 
-def start(root: Path, exporters: int, endpoint: str) -> subprocess.Popen[bytes]:
-    config = {
-        "cluster": {"project": "acme", "name": "bench", "location": "here", "node": "node-1"},
-        "state": str(root / "state"),
-        "kube": {"source": "none"},
-        "logs": {"pods": str(root / "pods")},
-        "exporters": {
-            f"e{n}": {"kind": "stackdriver", "credentials": "none", "logs_endpoint": endpoint} for n in range(exporters)
-        },
-        "telemetry": {"listen": "127.0.0.1:0"},
-    }
-    (root / "outrider.yaml").write_text(json.dumps(config))  # JSON is YAML
-    command = [sys.executable, "-m", "outrider.cli.main", "node", "--config", str(root / "outrider.yaml")]
-    with open(root / "log", "wb") as log:
-        return subprocess.Popen(command, stderr=log)
+@dataclass(frozen=True, slots=True)
+class FirstLine:
+    """Seconds from the start of the process to the answer for its first line, and processor seconds until then."""
+
+    seconds: float
+    cpu: float
 
 
-def metric(root: Path, name: str) -> float:
-    """The sum of a metric's samples; -1 as long as nothing is served."""
-    where = re.search(r"metrics and probes at (\S+)", (root / "log").read_text())
-    if where is None:
-        return -1
-    text = urllib.request.urlopen(where[1] + "/metrics", timeout=5).read().decode()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(rf"{name}[{{ ]", line))
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--files", default="500,2000", help="numbers of quiet files (default 500,2000)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="for how long is measured (default 20)")
+    parser.add_argument("--starts", type=int, default=5, help="of which the median counts (default 5)")
+    parser.add_argument("--json", type=Path, help="file of the results (default build/bench/<date>.json)")
 
 
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+def quiet_tree(pods: Path, files: int) -> Load:
+    """A tree of `files` files of one line."""
+    size = 0
+    for file in range(files):
+        path = log_path(pods, file)
+        path.parent.mkdir(parents=True)
+        size += path.write_bytes(b"%b stdout F quiet seq=%d-0\n" % (stamp(time.time_ns()), file))
+    return Load(pods, size, files, files, (1,) * files, {"text": files})
 
 
-def measure(files: int, seconds: float, exporters: int) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Yes)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
-        root = Path(directory)
-        write_tree(root / "pods", files)
-        began = time.monotonic()
-        node = start(root, exporters, f"http://127.0.0.1:{server.server_address[1]}")
-        stack.callback(node.wait)
-        stack.callback(node.terminate)
-        while metric(root, "outrider_entries_accepted_total") < files * exporters:
-            time.sleep(0.05)
-        delivered = time.monotonic() - began
-        while metric(root, "outrider_streams_behind") > 0:
-            time.sleep(0.2)
-        used, since = cpu_seconds(node.pid), time.monotonic()
+def await_all(child: Child, taken: Sink, load: Load) -> None:
+    """Wait until every line has arrived. Raises StalledError."""
+    deadline = time.monotonic() + 2 * PATIENCE
+    while taken.tally(load.numbers).missing:
+        child.sample()
+        if child.ended or time.monotonic() > deadline:
+            raise StalledError(f"not every line arrives:\n{child.last_words()}")
+        time.sleep(0.05)
+
+
+def started(stack: ExitStack, load: Load, folder: Path, starter: Starter = outrider) -> tuple[Child, Sink]:
+    """A collector that has delivered what is there."""
+    taken, place = set_up(stack, GOOGLE, load, folder)
+    child = start(stack, GOOGLE, load, place, starter, 1)
+    await_all(child, taken, load)
+    return child, taken
+
+
+def idle(files: int, seconds: float, root: Path) -> Idle:
+    """At rest with `files` quiet files, for `seconds`."""
+    load = quiet_tree(root / "pods", files)
+    with ExitStack() as stack:
+        child, taken = started(stack, load, root / "run")
+        delivered = taken.state().last - child.began
+        time.sleep(2.0)  # files that were read a moment ago are not left to the watcher yet
+        rest(child)
+        first = child.sample()
         time.sleep(seconds)
-        share = (cpu_seconds(node.pid) - used) / (time.monotonic() - since)
-        memory = int(Path(f"/proc/{node.pid}/statm").read_text().split()[1]) * PAGE
-    print(f"{files:>7,} files, {exporters} exporter(s): first lines delivered {delivered:.1f} s after the start;")
-    print(f"{'':>7} idle: {share:.2%} of a core over {seconds:g} s, {memory / 1e6:.1f} MB resident")
+        last = child.sample()
+        return Idle(files, delivered, (last.cpu - first.cpu) / (last.at - first.at), last.resident)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--files", type=int, default=2000)
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--exporters", type=int, default=1)
-    arguments = parser.parse_args()
-    measure(arguments.files, arguments.seconds, arguments.exporters)
+def first_line(root: Path) -> FirstLine:
+    """One start beside one line that waits."""
+    load = quiet_tree(root / "pods", 1)
+    with ExitStack() as stack:
+        child, taken = started(stack, load, root / "run")
+        end = taken.state().first
+        return FirstLine(end - child.began, child.sample().cpu)
 
 
-if __name__ == "__main__":
-    main()
+def sidecar(root: Path) -> int | None:
+    """Bytes that `outrider sidecar` takes at rest beside one file; None if there is no such command."""
+    if "sidecar" not in COMMANDS:
+        return None
+    root.mkdir()
+    file = root / "app.log"
+    file.write_bytes(b"quiet seq=0-0\n")
+    load = Load(root, file.stat().st_size, 1, 1, (1,), {"text": 1})
+
+    def command(job: Job, place: Place, load: Load, workers: int) -> Start:
+        config = configuration(job, place, workers)
+        config["logs"] = {"files": [str(load.pods / "*.log")]}
+        place.config.write_text(json.dumps(config))
+        return Start([sys.executable, "-m", "outrider.cli.main", "sidecar", "--config", str(place.config)], {})
+
+    with ExitStack() as stack:
+        child, _ = started(stack, load, root / "run", command)
+        rest(child)
+        return child.sample().resident
+
+
+def main(arguments: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="outrider-bench-") as directory:
+        root = Path(directory)
+        found = []
+        for n in map(int, arguments.files.split(",")):
+            progress(f"{n:,} quiet files for {arguments.seconds:g} s ...")
+            found.append(idle(n, arguments.seconds, root / f"idle-{n}"))
+        progress(f"{arguments.starts} starts ...")
+        starts = [first_line(root / f"start-{n}") for n in range(arguments.starts)]
+        beside = _tried(lambda: sidecar(root / "sidecar"))
+    print(machine_in_words(machine()))
+    heads = ("quiet files", "all delivered after s", "CPU", "resident MB")
+    rows = [[f"{i.files:,}", f"{i.delivered:.2f}", f"{i.cpu:.2%}", f"{i.resident / 1e6:.1f}"] for i in found]
+    table(f"Idle, over {arguments.seconds:g} s", heads, rows)
+    seconds, cpu = median([s.seconds for s in starts]), median([s.cpu for s in starts])
+    print(f"From the start to the first line delivered: {seconds:.2f} s, {cpu:.2f} s of a core ({len(starts)} starts).")
+    print("There is no sidecar to be measured." if beside is None else f"Sidecar at rest: {beside / 1e6:.1f} MB.")
+    plain = {"idle": [asdict(i) for i in found], "starts": [asdict(s) for s in starts], "sidecar_resident": beside}
+    save(arguments.json, "idle", plain)
+    return 0
+
+
+def _tried(measure: Callable[[], int | None]) -> int | None:
+    try:
+        return measure()
+    except StalledError as e:
+        progress(f"the sidecar cannot be measured: {e}")
+        return None

@@ -1,0 +1,116 @@
+"""What came out, for people and for programs: a table on standard output, and JSON with the machine's description.
+
+On a terminal rich draws the table; anywhere else it is plain text, in columns. Progress goes to standard error.
+"""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.processes import ROOT
+
+LIBRARIES = ("orjson", "msgspec", "isal", "urllib3", "backports.zstd")
+
+
+def progress(text: str) -> None:
+    """A word of what goes on."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under heads; all columns but the first are figures."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+
+        drawn = Table(title=title, title_justify="left")
+        for i, head in enumerate(heads):
+            drawn.add_column(head, justify="right" if i else "left")
+        for row in rows:
+            drawn.add_row(*row)
+        Console().print(drawn)
+        return
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    print(title)
+    for row in (heads, *rows):
+        cells = [
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        print("  ".join(cells).rstrip())
+    print(flush=True)
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on, beside the program."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        "kernel": platform.release(),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "loop_ns": _loop() * 1e9,
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "commit": _commit(),
+        "load_average": os.getloadavg()[0],
+    }
+
+
+def machine_in_words(found: dict[str, Any]) -> str:
+    libraries = ", ".join(f"{name} {version}" for name, version in found["libraries"].items())
+    return (
+        f"{found['cpu']}, {found['cores']} cores, Linux {found['kernel']}, {found['python']} "
+        f"({found['loop_ns']:.0f} ns for a turn of a loop), {libraries}; "
+        f"load average {found['load_average']:.1f}"
+    )
+
+
+def save(path: Path | None, command: str, results: Any) -> None:
+    """Write `results` and the machine as JSON to `path`, or to build/bench/<date>.json."""
+    path = path or ROOT / "build" / "bench" / f"{time.strftime('%Y-%m-%dT%H%M%S')}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = {"command": command, "arguments": sys.argv[1:], "machine": machine(), "results": results}
+    path.write_text(json.dumps(whole, indent=1) + "\n")
+    progress(f"written to {path}")
+
+
+def _cpu_model() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _loop() -> float:
+    """Seconds for one turn of a loop in this interpreter, the best of some: builds of one version differ twofold."""
+    best = float("inf")
+    for _ in range(7):
+        began = time.process_time()
+        sum(i * i for i in range(100_000))
+        best = min(best, time.process_time() - began)
+    return best / 100_000
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
+
+
+def _commit() -> str:
+    """The commit that is checked out, with a + if files have changed since."""
+    try:
+        describe = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+        return subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
