@@ -14,6 +14,7 @@ restart. Nor does a cursor come to stand within a record that went out: where st
 record may have begun before the unfinished one and ended behind it, and must not be read from its middle.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate, compress
@@ -146,19 +147,31 @@ class Assembler:
 
     def _with_odd(self, every: Records, lines: Lines, odd: list[int], now: float) -> Records:
         """The records of lines some of which are not ordinary, or that come while something is open."""
-        out, parts, traces = Records(), self._parts, self._traces
+        out = Records()
         coming = iter([*odd, len(every)])
         i, next_odd = 0, next(coming)
         while i < len(every):
             if next_odd < i:
                 next_odd = next(coming)
-            elif i < next_odd and not parts and not traces:
-                out.extend(every.part(i, next_odd))
-                i = next_odd
-            else:
+                continue
+            plain = self._until_awaited(every.stds, i, next_odd)
+            if plain > i:
+                out.extend(every.part(i, plain))
+                self.timestamp, self._at = every.times[plain - 1], every.at[plain - 1]
+                i = plain
+            if i < len(every):
                 self._line(out, every.row(i), lines.tags[i], lines.raws[i], now)
                 i += 1
         return out
+
+    def _until_awaited(self, stds: list[bytes], begin: int, end: int) -> int:
+        """The first line from `begin` on that something open may be waiting for; `end` if none is before that. An open
+        trace of stderr may wait for long while stdout is busy.
+        """
+        for std in (*self._parts, *self._traces):
+            with contextlib.suppress(ValueError):
+                end = stds.index(std, begin, end)
+        return end
 
     def expire(self, now: float) -> Records:
         """The records whose continuation has been waited for long enough."""

@@ -27,6 +27,7 @@ from outrider.exporters.stackdriver.times import Timestamps
 
 _are_latencies = re.compile(r"(?:[0-9]{1,12}(?:\.[0-9]{1,9})?s\n)*+").fullmatch
 _are_trace_ids = re.compile(r"(?:[0-9a-fA-F]{32}\n)*+").fullmatch
+_are_trace_names = re.compile(r"(?:projects/.*\n)*+").fullmatch
 _SIZES = ("request_size", "response_size", "cache_fill_bytes")
 _sizes = attrgetter(*_SIZES)
 
@@ -173,8 +174,10 @@ class JsonLines:
         prefix = self._trace_prefix
         if every(_are_trace_ids, traces):
             return [prefix + trace for trace in traces]
+        if every(_are_trace_names, traces):
+            return traces
         odd.update(i for i, trace in enumerate(traces) if trace == "")
-        return [t if t is UNSET or not every(_are_trace_ids, [t]) else prefix + t for t in traces]
+        return [prefix + trace if every(_are_trace_ids, [trace]) else trace for trace in traces]
 
     def _spans(self, lines: Sequence[Line], odd: set[int]) -> list[Any]:
         spans = [line.span for line in lines]
@@ -207,13 +210,13 @@ class JsonLines:
 def _all_at_once(contents: Sequence[bytes], shape: Shape) -> list[Line] | None:
     """The lines of `contents`, which all begin with a brace; None if any does not fit.
 
-    The decoder takes white space for the end of a line and a line feed for white space, so it is seen to it that no
-    line but one can be both: where every line ends with the brace that no line can go on after, they cannot have been
-    joined or parted in another way than they were.
+    To the decoder a line feed is no more than white space. But no JSON value goes on with an opening brace after a
+    closing one; so where every line ends with a brace too, none has been read together with the next, and as many
+    values as lines are one of each.
     """
-    text = b"\n".join(contents)
-    if text.count(b"\n") != len(contents) - 1 or {content[-1] for content in contents} != _CLOSING:
+    if {content[-1] for content in contents} != _CLOSING:
         return None
+    text = b"\n".join(contents)
     try:
         lines = shape.decode_all(text)
     except NO_FIT:

@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from outrider.exporters.block import block
@@ -226,3 +226,30 @@ def test_the_straight_path_makes_what_the_odd_one_makes(lines: list[tuple[bytes,
         assert good is not None
         expected += block(odd.entries(insert_id, good, std, content, context)).entries()
     assert encode(*records) == [orjson.loads(e) for e in expected]
+
+
+BRACED = st.sampled_from(
+    [
+        *(b'{"a":1}', b"{}", b"{} {}", b"{}{}", b'{"a":', b'{"a":[{}', b'{"a":[1', b'{"x":1}}', b'{"x":1}]}', b"{}]}"),
+        *(b"{},", b"{}\n{}", b'{"a":1\n}', b'{"a":1} ', b'{"a":1}\r', b'{"a":"}', b'{"}', b'{"a":"x\\"}', b"{"),
+    ]
+)
+
+
+@given(st.lists(BRACED, min_size=1, max_size=8))
+@example([b"{} {}", b'{"a":', b'{"x":1}}'])
+@example([b"{}\n{}", b'{"a":', b'{"x":1}}'])
+@example([b"{} {}", b'{"a":[1', b"2]}"])
+def test_lines_that_are_decoded_at_once_keep_to_themselves(contents: list[bytes]) -> None:
+    """Whatever could be taken for the end of one line and the beginning of the next: each line says what it says."""
+    shapes = [b'{"a":1,"x":1}', b'{"a":[1],"x":{}}', b'{"a":{"b":{}}}']
+    every = [*shapes, *contents]
+    entries = encode(*((n * 100, TIME, b"stdout", content) for n, content in enumerate(every)))
+    assert len(entries) == len(every)
+    for content, entry in zip(every, entries, strict=True):
+        [alone] = encode((0, TIME, b"stdout", content))
+        assert [entry.get(k) for k in ("jsonPayload", "textPayload")] == [
+            alone.get(k) for k in ("jsonPayload", "textPayload")
+        ]
+        if "jsonPayload" in entry:
+            assert entry["jsonPayload"] == orjson.loads(content)
