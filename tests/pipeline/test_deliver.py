@@ -16,7 +16,7 @@ from outrider.model.clock import ManualClock
 from outrider.model.counters import Counters
 from outrider.pipeline.deadletters import DeadLetters
 from outrider.pipeline.deliver import Delivery
-from tests.support.destination import ACCEPTED, FakeDestination
+from tests.support.destination import ACCEPTED, FakeDestination, packed, unpacked
 from tests.support.wait import until
 
 
@@ -42,13 +42,13 @@ class Bench:
         return self.clock.monotonic() - began
 
     def deliver(self, entries: list[bytes]) -> list[int] | None:
-        return self.delivery.deliver(entries, len(entries))
+        return self.delivery.deliver([packed(entry) for entry in entries], len(entries))
 
     def buried(self) -> list[tuple[str, object]]:
         if not self.letters.path.exists():
             return []
         found = [orjson.loads(line) for line in self.letters.path.read_bytes().splitlines()]
-        return [(x["error"], x["entry"]) for x in found]
+        return [(x["error"], orjson.loads(x["entry"])) for x in found]
 
     def value(self, name: str, **labels: str) -> int:
         return self.counters.value(name, exporter="google", **labels)
@@ -206,7 +206,7 @@ def test_whatever_is_refused_all_others_are_stored_once_and_in_order(n: int, dat
     flaky: Iterator[bool] = iter(data.draw(st.lists(st.booleans(), max_size=20)))
     bench = Bench(Path("/dev/null/nowhere"))
     buried: list[bytes] = []
-    bench.letters.bury = lambda entry, words: buried.append(entry)  # type: ignore[method-assign]  # noqa: ARG005
+    bench.letters.bury = lambda entry, words: buried.append(unpacked(entry))  # type: ignore[method-assign]  # noqa: ARG005
     split = refuses(lambda e: int(e.strip(b'"')) in guilty)
     bench.destination.answer = lambda part: Answer(Verdict.RETRY, "503") if next(flaky, False) else split(part)
     assert bench.deliver(entries(n)) == sorted(guilty)

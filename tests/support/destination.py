@@ -1,10 +1,12 @@
-"""A destination in memory: entries are the records' content (with a brace behind it on their way, so that
-none is empty), answers are what a test wants.
+"""A destination in memory: entries are the records' content (as a JSON string on their way), answers are what a test
+wants.
 """
 
 import threading
 from collections.abc import Callable
 from typing import Any
+
+import orjson
 
 from outrider.exporters.answer import Answer, Verdict
 from outrider.exporters.block import Block, apart
@@ -13,6 +15,15 @@ from outrider.model.records import Records
 from outrider.model.stream import Stream
 
 ACCEPTED = Answer(Verdict.ACCEPTED)
+
+
+def packed(content: bytes) -> bytes:
+    """`content` as an entry."""
+    return orjson.dumps(content.decode("latin-1"))
+
+
+def unpacked(entry: bytes) -> bytes:
+    return orjson.loads(entry).encode("latin-1")  # type: ignore[no-any-return]
 
 
 class FakeDestination:
@@ -57,10 +68,10 @@ class FakeDestination:
                 raise ValueError("cannot encode this")
             if self.leave_out != content:
                 entries.append(label + content)
-        return Block(b",\n".join(entry + b"}" for entry in entries), len(entries))
+        return Block(b",".join(map(packed, entries)), len(entries))
 
     def send(self, pieces: list[bytes]) -> Answer:
-        entries = [entry.removesuffix(b"}") for piece in pieces for entry in apart(piece)]
+        entries = [unpacked(entry) for piece in pieces for entry in apart(piece)]
         with self._lock:
             self.offered.append(entries)
         self.open.wait(30)
@@ -71,7 +82,8 @@ class FakeDestination:
         return answer
 
     def plainer(self, entry: bytes) -> bytes | None:
-        return self.plain.get(entry)
+        plainer = self.plain.get(unpacked(entry))
+        return None if plainer is None else packed(plainer)
 
     def multi_line(self, context: Any) -> str | None:  # noqa: ARG002
         return self.pattern
