@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.processes import ROOT
+from bench.processes import ROOT, loop
 
 LIBRARIES = ("orjson", "msgspec", "isal", "urllib3", "backports.zstd")
 
@@ -57,7 +57,7 @@ def machine() -> dict[str, Any]:
         "memory": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         "kernel": platform.release(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "loop_ns": _loop() * 1e9,
+        "loop_ns": loop() * 1e9,
         "libraries": {name: _version(name) for name in LIBRARIES},
         "commit": _commit(),
         "load_average": os.getloadavg()[0],
@@ -88,16 +88,6 @@ def _cpu_model() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.machine()
-
-
-def _loop() -> float:
-    """Seconds for one turn of a loop in this interpreter, the best of some: builds of one version differ twofold."""
-    best = float("inf")
-    for _ in range(7):
-        began = time.process_time()
-        sum(i * i for i in range(100_000))
-        best = min(best, time.process_time() - began)
-    return best / 100_000
 
 
 def _version(name: str) -> str:
