@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.processes import ROOT
+from bench.processes import ROOT, loop
 
 LIBRARIES = ("orjson", "msgspec", "isal", "urllib3", "backports.zstd")
 
@@ -26,27 +26,37 @@ def progress(text: str) -> None:
 
 
 def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under heads; all columns but the first are figures."""
+    """Print rows under heads; all columns but the first are figures. In a terminal that is too narrow for
+    it the table lies on its side.
+    """
     if sys.stdout.isatty():
-        from rich.console import Console
-        from rich.table import Table
-
-        drawn = Table(title=title, title_justify="left")
-        for i, head in enumerate(heads):
-            drawn.add_column(head, justify="right" if i else "left")
-        for row in rows:
-            drawn.add_row(*row)
-        Console().print(drawn)
+        _draw(title, heads, rows)
         return
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    widths = _widths(heads, rows)
     print(title)
     for row in (heads, *rows):
-        cells = [
-            cell.rjust(width) if i else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        print("  ".join(cells).rstrip())
+        padded = [f"{cell:{'>' if i else '<'}{width}}" for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
+        print("  ".join(padded).rstrip())
     print(flush=True)
+
+
+def _draw(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if sum(_widths(heads, rows)) + 3 * len(heads) + 1 > console.width:
+        heads, *rows = list(zip(heads, *rows, strict=True))
+    drawn = Table(title=title, title_justify="left")
+    for i, head in enumerate(heads):
+        drawn.add_column(head, justify="right" if i else "left")
+    for row in rows:
+        drawn.add_row(*row)
+    console.print(drawn)
+
+
+def _widths(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
 
 
 def machine() -> dict[str, Any]:
@@ -57,7 +67,7 @@ def machine() -> dict[str, Any]:
         "memory": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         "kernel": platform.release(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "loop_ns": _loop() * 1e9,
+        "loop_ns": loop() * 1e9,
         "libraries": {name: _version(name) for name in LIBRARIES},
         "commit": _commit(),
         "load_average": os.getloadavg()[0],
@@ -88,16 +98,6 @@ def _cpu_model() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.machine()
-
-
-def _loop() -> float:
-    """Seconds for one turn of a loop in this interpreter, the best of some: builds of one version differ twofold."""
-    best = float("inf")
-    for _ in range(7):
-        began = time.process_time()
-        sum(i * i for i in range(100_000))
-        best = min(best, time.process_time() - began)
-    return best / 100_000
 
 
 def _version(name: str) -> str:

@@ -11,13 +11,13 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bench.jobs import Job, Place, kubelet, outrider_command
 from bench.load import Load
-from bench.processes import Child, cores
+from bench.processes import Child, cores, loop
 from bench.sinking import Sink, State, Verdict, sink
 
 EVERY = 0.1
@@ -48,7 +48,8 @@ Starter = Callable[[Job, Place, Load, int], Start]
 @dataclass(frozen=True, slots=True)
 class Result:
     """What was measured: seconds from the start of the process to the last answer, processor seconds, bytes. The
-    `startup` figures are those of the same program on an empty tree, and are part of the others.
+    `startup` figures are those of the same program on an empty tree, and are part of the others. `loop` is what a turn
+    of a loop cost on the same core just before: a yardstick of how busy the machine was.
     """
 
     job: str
@@ -66,6 +67,7 @@ class Result:
     entries: int
     missing: int
     repeated: int
+    loop: float
 
     @property
     def cpu_per_million(self) -> float:
@@ -95,9 +97,10 @@ def run(
     """Have the collector do the job. `lose`: the sink forgets the request of this number. `alone`: the program's
     start is measured by itself as well. Raises StalledError.
     """
-    begun = startup(job, load, folder, starter, workers) if alone else (0.0, 0.0)
     with ExitStack() as stack:
         taken, place = set_up(stack, job, load, folder, lose)
+        begun = startup(job, load, place, starter, workers) if alone else (0.0, 0.0)
+        yardstick = loop(cores()[0])
         child = start(stack, job, load, place, starter, workers)
         if not job.vendor:
             end, verdict, state = _await_exit(child, load)
@@ -106,7 +109,7 @@ def run(
     return Result(
         job.name, collector, load.lines, load.size, end - child.began, child.at(end).cpu, *begun,
         max(s.peak for s in child.samples), round(child.steady(end)), state.wire, state.requests,
-        verdict.entries, verdict.missing, verdict.repeated,
+        verdict.entries, verdict.missing, verdict.repeated, yardstick,
     )  # fmt: skip
 
 
@@ -127,16 +130,14 @@ def start(stack: ExitStack, job: Job, load: Load, place: Place, starter: Starter
     return child
 
 
-def startup(job: Job, load: Load, folder: Path, starter: Starter, workers: int = 1) -> tuple[float, float]:
+def startup(job: Job, load: Load, place: Place, starter: Starter, workers: int = 1) -> tuple[float, float]:
     """(seconds, processor seconds) until the collector comes to rest on an empty tree, or has ended."""
+    folder = place.folder / "empty"
+    pods = folder / "pods"
+    pods.mkdir(parents=True)
+    nothing = Load(pods, 0, 0, 0, tuple(0 for _ in load.numbers), {})
     with ExitStack() as stack:
-        _, place = set_up(stack, job, load, folder)
-        empty = folder / "pods"
-        empty.mkdir()
-        nothing = Load(empty, 0, 0, 0, tuple(0 for _ in load.numbers), {})
-        place = Place(empty, place.endpoint, place.certificate, place.kubelet, folder)
-        child = start(stack, job, nothing, place, starter, workers)
-        return rest(child)
+        return rest(start(stack, job, nothing, replace(place, pods=pods, folder=folder), starter, workers))
 
 
 def rest(child: Child) -> tuple[float, float]:

@@ -2,7 +2,8 @@
 
 The load is written once and read by every job from the page cache; each job starts with no state. Other programs on the
 machine disturb the figures, so a job can be repeated: with `--rounds` all jobs are done in turns, and the table shows
-the median of each figure.
+the median of each figure. `loop ns`, the price of a turn of an empty loop just before the job, tells rows of a busy
+machine from others.
 """
 
 import argparse
@@ -110,7 +111,7 @@ def middle(results: Sequence[Result]) -> list[Result]:
 
 HEADS = (
     "job", "collector", "lines/s", "MB/s", "CPU s/M lines", "of it startup", "x floor", "peak MB", "steady MB",
-    "wire MB", "requests", "missing", "repeated",
+    "wire MB", "requests", "missing", "repeated", "loop ns",
 )  # fmt: skip
 
 
@@ -130,6 +131,7 @@ def row(result: Result, floor: float | None) -> list[str]:
         f"{r.requests:,.0f}",
         f"{r.missing:,.0f}",
         f"{r.repeated:,.0f}",
+        f"{r.loop * 1e9:.0f}",
     ]
 
 
@@ -161,5 +163,5 @@ def main(arguments: argparse.Namespace) -> int:
     }
     save(arguments.json, "throughput", plain)
     for failure in failures:
-        progress(f"failed: {failure}")
+        progress(f"failed: {failure.splitlines()[0]}")
     return 1 if failures else 0
