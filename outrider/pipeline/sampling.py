@@ -78,7 +78,7 @@ def severity_of(std: bytes, content: bytes) -> str:
         return default
     if content[:1] in b"IWEFD":
         m = _KLOG.match(content)
-        return BY_LETTER[m[1]] if m else default
+        return BY_LETTER[m[1].decode()] if m else default
     if content.lstrip()[:1] != b"{" or not _MAY_HAVE_KEY.search(content):
         return default
     try:

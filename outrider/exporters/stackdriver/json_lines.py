@@ -15,14 +15,14 @@ from itertools import compress, repeat
 from operator import attrgetter
 from typing import Any
 
-import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET
 
 from outrider.exporters.columns import Rows, every
 from outrider.exporters.stackdriver import severity
 from outrider.exporters.stackdriver.context import StreamContext
-from outrider.exporters.stackdriver.odd import DEFAULTS, too_deep
-from outrider.exporters.stackdriver.shapes import NO_FIT, HttpRequest, Line, Operation, Shape, Shapes, SourceLocation
+from outrider.exporters.stackdriver.entries import DEFAULTS, JsonEntry
+from outrider.exporters.stackdriver.odd import too_deep
+from outrider.exporters.stackdriver.shapes import NO_FIT, HttpRequest, Line, Shape, Shapes
 from outrider.exporters.stackdriver.times import Timestamps
 
 _are_latencies = re.compile(r"(?:[0-9]{1,12}(?:\.[0-9]{1,9})?s\n)*+").fullmatch
@@ -30,23 +30,6 @@ _are_trace_ids = re.compile(r"(?:[0-9a-fA-F]{32}\n)*+").fullmatch
 _are_trace_names = re.compile(r"(?:projects/.*\n)*+").fullmatch
 _SIZES = ("request_size", "response_size", "cache_fill_bytes")
 _sizes = attrgetter(*_SIZES)
-
-
-class JsonEntry(Struct, rename="camel", gc=False):
-    """A LogEntry, in the order in which it is written. `log_name` goes on with the constant part of the stream."""
-
-    insert_id: str
-    timestamp: str
-    severity: str
-    text_payload: str | UnsetType
-    json_payload: Line
-    http_request: HttpRequest | UnsetType
-    trace: str | UnsetType
-    span_id: str | UnsetType
-    trace_sampled: bool | UnsetType
-    source_location: SourceLocation | UnsetType
-    operation: Operation | UnsetType
-    log_name: msgspec.Raw
 
 
 class JsonLines:

@@ -14,7 +14,9 @@ import msgspec
 import orjson
 
 from outrider.exporters.pieces import pieces
+from outrider.exporters.stackdriver import klog
 from outrider.exporters.stackdriver.context import StreamContext
+from outrider.exporters.stackdriver.entries import DEFAULTS
 from outrider.exporters.stackdriver.fields import NAMES, extract
 from outrider.exporters.stackdriver.limits import MAX_ENTRY, SHORTENED, SURE, fits, shorten
 from outrider.exporters.stackdriver.severity import BY_LETTER
@@ -23,8 +25,6 @@ from outrider.model.counters import Counter
 
 Entry = dict[str, Any]
 
-DEFAULTS = {b"stdout": "INFO", b"stderr": "ERROR", b"": "INFO"}
-"""Severity by stream; b"" is a line of the file that no container runtime wrote, which stays text whatever it says."""
 LONG = 16 * 1024
 """Bytes of a line up to which its entry cannot be too large: each byte of JSON becomes 12 of protobuf at the most."""
 MAX_DEPTH = 30
@@ -35,7 +35,6 @@ MAX_SPECIAL = 32 * 1024
 """Bytes of special fields beyond which a line is sent as text: they cannot be cut, and leave too little room."""
 
 _SPLIT_ROOM = 200  # what `split` and the longer insertId of a piece take at most
-_KLOG = re.compile(rb"([IWEFD])\d{4} \d\d:\d\d:\d\d\.\d+\s+(\d+)\s+([^ \]]+):(\d+)\]\s(.*)", re.DOTALL)
 _BIG = b"0" * 19
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _dumps = msgspec.json.Encoder().encode
@@ -72,10 +71,10 @@ class OddLines:
             made = self._json(dict(entry), std, content, context)
             if made is not None:
                 return made
-        m = _KLOG.fullmatch(content) if std else None
-        if m:
-            return self._klog(m, entry, std, content, context)
-        return self._text(entry, content.decode(), context.lasts[std])
+        text = content.decode()
+        if std and (m := klog.head_of(text)) is not None:
+            return self._klog(m, entry, text, context.lasts[std])
+        return self._text(entry, text, context.lasts[std])
 
     def _mended(self, content: bytes) -> bytes:
         try:
@@ -116,15 +115,14 @@ class OddLines:
         extract(fields, found, {}, self._times, self._project)
         return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
-    def _klog(self, m: re.Match[bytes], entry: Entry, std: bytes, content: bytes, context: StreamContext) -> list[Any]:
+    def _klog(self, m: re.Match[str], entry: Entry, text: str, last: msgspec.Raw) -> list[Any]:
         letter, pid, file, line, message = m.groups()
         entry["severity"] = BY_LETTER[letter]
-        entry["sourceLocation"] = {"file": file.decode(), "line": line.decode()}
-        last = context.lasts[std]
-        made = entry | {"jsonPayload": {"message": message.decode(), "pid": pid.decode()}, "logName": last}
-        if len(content) <= LONG or len(_dumps(made)) <= MAX_ENTRY:
+        entry["sourceLocation"] = {"file": file, "line": line}
+        made = entry | {"jsonPayload": {"message": message, "pid": pid}, "logName": last}
+        if len(text) <= LONG // 4 or len(_dumps(made)) <= MAX_ENTRY:
             return [made]
-        return self._spread(entry, content.decode(), last)
+        return self._spread(entry, text, last)
 
     def _text(self, entry: Entry, text: str, last: msgspec.Raw) -> list[Any]:
         made = entry | {"textPayload": text, "logName": last}

@@ -24,7 +24,7 @@ NAMES = {word: severity for severity, words in _SPELLINGS.items() for word in wo
 """The severity by the usual spellings of a name; `parse` knows more."""
 _BY_HUNDREDS = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
 
-BY_LETTER = {b"I": "INFO", b"W": "WARNING", b"E": "ERROR", b"F": "CRITICAL", b"D": "DEBUG"}
+BY_LETTER = {"I": "INFO", "W": "WARNING", "E": "ERROR", "F": "CRITICAL", "D": "DEBUG"}
 """The first letter of a klog line."""
 
 
