@@ -29,8 +29,9 @@ class BatchLimits:
 @dataclass(slots=True)
 class Batch:
     """Encoded entries of any streams, in the order in which they were read: `count` of them, `size` bytes, in `pieces`
-    that are blocks. `born` is monotonic seconds of the first. `runs` says whose entries follow one another; `rejected`,
-    after delivery, which of them were refused for good (None: not delivered).
+    that are blocks. `born` is when the first was written, as early as that may have been, in monotonic seconds. `runs`
+    says whose entries follow one another; `rejected`, after delivery, which of them were refused for good (None: not
+    delivered).
     """
 
     born: float

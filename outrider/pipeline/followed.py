@@ -49,7 +49,8 @@ class Standing(Enum):
 @dataclass(slots=True, eq=False)
 class Followed:
     """`heard`: something of it was sent. `next_look`: when to read again, in monotonic seconds; 0: at the next
-    opportunity. `lively`: it grew between two looks. `asked_again`: when the watcher was asked where its file is.
+    opportunity. `empty_at`: when it was last seen that there was no more to read; 0: not known. `lively`: it grew
+    between two looks. `asked_again`: when the watcher was asked where its file is.
 
     The last five count entries, for the ledger; `left_out` are records that made none.
     """
@@ -62,6 +63,7 @@ class Followed:
     asked_again: float = 0.0
     heard: bool = False
     next_look: float = 0.0
+    empty_at: float = 0.0
     lively: bool = False
     made: int = 0
     in_flight: int = 0

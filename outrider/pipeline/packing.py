@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 from outrider.exporters.block import Block, chained
 from outrider.exporters.destination import LogDestination
-from outrider.model.clock import Clock
 from outrider.model.records import Records
 from outrider.pipeline.batch import Batch
 from outrider.pipeline.deadletters import DeadLetters
@@ -33,14 +32,14 @@ class Packer:
         dead_letters: DeadLetters,
         redactor: Redactor,
         batch_bytes: int,
-        clock: Clock,
         dispatch: Callable[[], None],
         commit: Callable[[Followed], None],
         failed: Callable[[], None],
     ) -> None:
         self.batch = Batch(0.0)
+        self._since = 0.0
         self._destination, self._dead_letters, self._redactor = destination, dead_letters, redactor
-        self._room, self._clock = min(batch_bytes, destination.max_request), clock
+        self._room = min(batch_bytes, destination.max_request)
         self._dispatch, self._commit, self._failed = dispatch, commit, failed
 
     def take_batch(self) -> Batch:
@@ -48,8 +47,11 @@ class Packer:
         batch, self.batch = self.batch, Batch(0.0)
         return batch
 
-    def bring(self, followed: Followed, taken: Taken) -> None:
-        """Encode what the reader of `followed` brought into the batch, dispatching it as often as it fills up."""
+    def bring(self, followed: Followed, taken: Taken, since: float) -> None:
+        """Encode what the reader of `followed` brought into the batch, dispatching it as often as it fills up. None of
+        it is older than `since` (monotonic seconds), as far as is known.
+        """
+        self._since = since
         records, reader = taken.records, followed.reader
         if records and followed.sampler is not None:
             kept = followed.sampler.apply(records, reader.stream.key, reader.generation_at)
@@ -110,8 +112,7 @@ class Packer:
             self._dispatch()
 
     def _add(self, followed: Followed, block: Block) -> None:
-        if not self.batch.spans:
-            self.batch.born = self._clock.monotonic()
+        self.batch.born = min(self.batch.born, self._since) if self.batch.spans else self._since
         self.batch.add(followed, block)
 
     def _fits(self, block: Block) -> bool:

@@ -12,6 +12,7 @@ A batch that is not full goes when `Batch.due` says so, as long as a sender is f
 """
 
 import logging
+import math
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ from outrider.pipeline.deadletters import DeadLetters
 from outrider.pipeline.deliver import Delivery
 from outrider.pipeline.followed import Admission, Followed, PodBook, Standing
 from outrider.pipeline.ledger import Account, account_of
+from outrider.pipeline.looks import PAUSE, Looks
 from outrider.pipeline.packing import Packer
 from outrider.pipeline.redact import Redactor
 from outrider.pipeline.routing import Decision, Routing
@@ -38,8 +40,6 @@ from outrider.tail.watch import Watcher
 
 log = logging.getLogger(__name__)
 
-PAUSE = 0.2
-"""Seconds between two looks at a file that had nothing new."""
 QUIET_AFTER = 3.0
 """Seconds without data after which the reader of a lively file leaves the round; others leave after one look in vain.
 """
@@ -86,11 +86,12 @@ class Pump:
         )
         self._admission = Admission(name, pods, routing, destination, joining, self._assembler, self._sampler, blind)
         self._packer = Packer(
-            destination, dead_letters, redactor, limits.bytes, clock, self._dispatch, self._commit, self._failed
+            destination, dead_letters, redactor, limits.bytes, self._dispatch, self._commit, self._failed
         )
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._turns = Turns(clock)
+        self._looks = Looks(limits.wait)
         self._round_left: Iterator[Reader] | None = None
         self._followed: dict[Reader, Followed] = {}
         self._flying = 0
@@ -216,7 +217,7 @@ class Pump:
 
     def _stir(self, reader: Reader) -> None:
         if (followed := self._followed.get(reader)) is not None:
-            followed.next_look = 0.0
+            self._looks.at_once(followed)
             self._join_round(followed)
 
     def _listen(self, timeout: float) -> None:
@@ -233,7 +234,7 @@ class Pump:
         timeout = PAUSE if len(self._turns) else 1.0
         if self._packer.batch.spans and self._flying < self._limits.in_flight:
             timeout = min(timeout, self._due() - self._clock.monotonic())
-        return max(timeout, 0.001)
+        return max(min(timeout, self._looks.next - self._clock.monotonic()), 0.001)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -244,6 +245,7 @@ class Pump:
         """
         busy, now = False, self._clock.monotonic()
         self._beat = now
+        self._looks.begin(now, self._due() if self._packer.batch.spans else math.inf)
         self._round_left = self._round_left or self._turns.round()
         while self._flying < self._limits.in_flight and not self._stopping.is_set():
             reader = next(self._round_left, None)
@@ -251,7 +253,7 @@ class Pump:
                 self._round_left = None
                 return busy or self._turns.indebted
             followed = self._followed[reader]
-            if followed.next_look > now:
+            if not self._looks.is_due(followed):
                 continue
             try:
                 busy |= self._attend(followed, now)
@@ -273,7 +275,7 @@ class Pump:
         reader, undecided = followed.reader, followed.decision is None
         match self._admission.standing(followed):
             case Standing.WAITING:
-                followed.next_look = now + PAUSE
+                self._looks.not_yet(followed, now)
                 return False
             case Standing.ELSEWHERE:
                 self._turns.remove(reader)
@@ -297,9 +299,11 @@ class Pump:
         taken = reader.take(now)
         if taken is not None:
             followed.lively |= followed.next_look > 0.0  # it grew between two looks
-            self._packer.bring(followed, taken)
+            self._packer.bring(followed, taken, self._looks.since(followed, now))
+            if reader.at_end:
+                self._looks.read_to_its_end(followed, now)
         elif not reader.ended:  # one that has is not armed: another stream may live under its name by now
-            followed.next_look = now + PAUSE
+            self._looks.in_vain(followed, now)
             self._idle(followed, now)
         if reader.ended:
             self._let_go(followed)
@@ -319,9 +323,10 @@ class Pump:
         taken = followed.reader.take(now)
         if taken is None:
             self._turns.remove(followed.reader)
-            followed.lively, followed.next_look = False, 0.0
+            followed.lively = False
+            self._looks.at_once(followed)
         else:
-            self._packer.bring(followed, taken)
+            self._packer.bring(followed, taken, now)
 
     def _let_go(self, followed: Followed) -> None:
         """Forget a stream that is gone from the disk, once nothing of it is on its way."""

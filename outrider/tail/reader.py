@@ -57,6 +57,8 @@ class Reader:
         self.assembler = assembler
         self.last_data = 0.0
         self.ended = False
+        self.at_end = False
+        """The last `take` read all that there was of a file that grows."""
         self.inflight: deque[Span] = deque()
         self._places = dict(places)
         self._generation: Generation | None = None
@@ -98,7 +100,7 @@ class Reader:
     def take(self, now: float) -> Taken | None:
         """The next records, or None if there is nothing to say now. Never raises for what a file does."""
         generation = self._generation or self._enter_next()
-        self._looked_at = now
+        self._looked_at, self.at_end = now, False
         if generation is None:
             return self._ended(now) if self.files.over else self._ripe(now)
         try:
@@ -116,6 +118,7 @@ class Reader:
         except OSError as e:
             return self._unreadable(generation, e, now)
         self._stuck_at = None
+        self.at_end = len(data) < self._want and generation.closed_at is None
         end = data.rfind(b"\n") + 1
         if end == 0:
             if len(data) == self._want:

@@ -113,8 +113,9 @@ class Assembler:
         """How far a cursor may go: the position of the earliest record that is not whole yet, or of one that went out
         and reaches beyond it; None if every record is whole.
         """
-        waiting = [u.floor for u in (*self._parts.values(), *self._traces.values())]
-        return min(waiting, default=None)
+        if not self._parts and not self._traces:
+            return None
+        return min([u.floor for u in (*self._parts.values(), *self._traces.values())])
 
     def feed(self, lines: Lines, at: int, now: float) -> Records:
         """The records that `lines`, the first of which stands at position `at`, complete. `now` is monotonic seconds.
@@ -277,14 +278,9 @@ class Assembler:
 
     def _hold_last(self, out: Records, now: float) -> None:
         """The last line of each of stdout and stderr may be the first of a trace: keep it back until that is known."""
-        wanted = {b"stdout", b"stderr"} - self._traces.keys()
-        for i in range(len(out) - 1, -1, -1):
-            if not wanted:
-                return
-            std = out.stds[i]
-            if std in wanted:
-                wanted.discard(std)
-                self._take_back(out, i, now)
+        for std in (b"stdout", b"stderr"):
+            if std not in self._traces and std in out.stds:
+                self._take_back(out, len(out) - 1 - out.stds[::-1].index(std), now)
 
     def _take_back(self, out: Records, i: int, now: float) -> _Unfinished | None:
         """A record of this chunk turns out to be, maybe, the first line of a trace, unless it is a whole one."""

@@ -155,11 +155,11 @@ def test_a_stream_that_broke_an_assumption_goes_on_and_owes_what_it_lost(
     bring = Packer.bring
     broken: list[bool] = []
 
-    def breaking(packer: Packer, followed: Followed, taken: Taken) -> None:
+    def breaking(packer: Packer, followed: Followed, taken: Taken, since: float) -> None:
         if any(b"line 5" in r[3] for r in taken.records) and not broken:
             broken.append(True)
             raise MemoryError
-        bring(packer, followed, taken)
+        bring(packer, followed, taken, since)
 
     monkeypatch.setattr(Packer, "bring", breaking)
     pod = rig.pod()

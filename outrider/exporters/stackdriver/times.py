@@ -27,10 +27,13 @@ class Timestamps:
 
     def __init__(self, now: float) -> None:
         self._good_day, self._good_text = b"", ""
+        self._latest = 0.0
         self.move(now)
 
     def move(self, now: float) -> None:
-        """Time has passed."""
+        """Time has passed. Half a minute of it is no news to a bound that is a day ahead."""
+        if 0 <= now + AHEAD - self._latest < 30.0:
+            return
         self._latest = now + AHEAD
         self._latest_text = _text(int(self._latest), "").encode()
 

@@ -1,0 +1,67 @@
+"""When a stream is looked at again.
+
+One that has more to be read has its turn at the next opportunity. One that was read to its end can bring nothing
+urgent: a line that it gets now may wait for a batch, `wait` seconds in all. So it is looked at when that time is over,
+or earlier, when a batch is about to go for the sake of another. Streams that are written to all the time come to be
+read together in this way, each of them once per `wait`, right before the batch goes; a file that gets ten lines a
+second is read once for ten lines, and no line waits longer for it.
+
+How old a line may be that a look has found is known from the look before. A batch is as old as that (`since`).
+"""
+
+import math
+
+from outrider.pipeline.followed import Followed
+
+PAUSE = 0.2
+"""Seconds between two looks at a file that had nothing new, or a stream that cannot be read yet."""
+LONGEST_LOOK = 1.0
+"""Seconds between two looks at a file that had something new, at most, however long batches wait."""
+
+SLACK = 0.1
+"""Seconds by which a look may be early, to be in the round of others."""
+
+
+class Looks:
+    """The looks of one pump, whose batches wait for `wait` seconds. All times are monotonic seconds."""
+
+    def __init__(self, wait: float) -> None:
+        self.next = math.inf
+        """When the first stream is due that was not in the last round."""
+        self._after = min(max(wait, PAUSE), LONGEST_LOOK)
+        self._horizon = -math.inf
+
+    def begin(self, now: float, batch_due: float) -> None:
+        """A round begins. If a batch is due, whoever was not looked at just before is due too."""
+        self.next = math.inf
+        self._horizon = now + (self._after - PAUSE if batch_due <= now else SLACK)
+
+    def is_due(self, followed: Followed) -> bool:
+        if followed.next_look <= self._horizon:
+            return True
+        self.next = min(self.next, followed.next_look)
+        return False
+
+    def since(self, followed: Followed, now: float) -> float:
+        """When what a look finds at `now` was written, at the earliest."""
+        return followed.empty_at or now
+
+    def read_to_its_end(self, followed: Followed, now: float) -> None:
+        followed.empty_at = now
+        self._again(followed, now + self._after)
+
+    def in_vain(self, followed: Followed, now: float) -> None:
+        followed.empty_at = now
+        self._again(followed, now + PAUSE)
+
+    def not_yet(self, followed: Followed, now: float) -> None:
+        """It cannot be read: what it waits for is not there."""
+        self._again(followed, now + PAUSE)
+
+    def at_once(self, followed: Followed) -> None:
+        """It is not polled any more, or somebody has heard from it."""
+        followed.next_look = followed.empty_at = 0.0
+
+    def _again(self, followed: Followed, at: float) -> None:
+        followed.next_look = at
+        self.next = min(self.next, at)
