@@ -35,8 +35,14 @@ CONFIG_ERROR = 78
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="How much this program says on standard error.",
 )
-@click.option("--worker", hidden=True, help="Be one worker of several: share, line, buckets.")
-@click.option("--judge", hidden=True, type=click.Choice(["first", "next"]), help="Judge what stands on standard input.")
+@click.option("--worker", hidden=True, allow_from_autoenv=False, help="Be one worker of several: share, line, buckets.")
+@click.option(
+    "--judge",
+    hidden=True,
+    allow_from_autoenv=False,
+    type=click.Choice(["first", "next"]),
+    help="Judge the configuration on standard input.",
+)
 def node(path: str, log_level: str, worker: str | None, judge: str | None) -> None:
     """Collect the logs of all pods on this node and deliver them.
 

@@ -1,7 +1,8 @@
 """One worker as its supervisor sees it, with programs that only die."""
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -52,9 +53,22 @@ class Rig:
         return self.counters.value("outrider_worker_restarts_total", worker="1")
 
 
+Start = Callable[[str], Rig]
+
+
 @pytest.fixture
-def dying(tmp_path: Path) -> Iterator[Rig]:
-    yield Rig(tmp_path, "raise SystemExit(3)")
+def rig_for(tmp_path: Path) -> Iterator[Start]:
+    made: list[Rig] = []
+    yield lambda program: made.append(Rig(tmp_path, program)) or made[-1]  # type: ignore[func-returns-value]
+    for rig in made:
+        rig.child.end()
+        until(rig.gone, timeout=20)
+        os.close(rig.buckets)
+
+
+@pytest.fixture
+def dying(rig_for: Start) -> Rig:
+    return rig_for("raise SystemExit(3)")
 
 
 def test_the_pause_before_another_start_grows(dying: Rig) -> None:
@@ -83,8 +97,8 @@ def test_who_has_lived_for_a_while_is_started_soon_again(dying: Rig) -> None:
     assert dying.child.absent.endswith("in 1 s")
 
 
-def test_what_cannot_be_started_counts_as_dead(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    rig = Rig(tmp_path, "")
+def test_what_cannot_be_started_counts_as_dead(rig_for: Start, caplog: pytest.LogCaptureFixture) -> None:
+    rig = rig_for("")
     rig.child._command = lambda *_: ["/there/is/no/such/program"]
     rig.child.start()
     assert not rig.child.running
@@ -93,8 +107,8 @@ def test_what_cannot_be_started_counts_as_dead(tmp_path: Path, caplog: pytest.Lo
         rig.child.hear(rig.child.ask("ready"), 1.0)
 
 
-def test_counters_of_the_dead_stay_and_their_last_words_count(tmp_path: Path) -> None:
-    rig = Rig(tmp_path, TALKS)
+def test_counters_of_the_dead_stay_and_their_last_words_count(rig_for: Start) -> None:
+    rig = rig_for(TALKS)
     for run in (1, 2):
         rig.text = b"run %d" % run
         rig.child.start()

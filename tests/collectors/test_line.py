@@ -1,14 +1,25 @@
 """The line between a supervisor and a worker."""
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from collectors.line import Line, LineError
 
+Pair = tuple[Line, Line]
 
-def test_messages_of_any_size_arrive_whole_and_in_order() -> None:
-    one, other = Line.pair()
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    both = Line.pair()
+    yield both
+    for end in both:
+        end.close()
+
+
+def test_messages_of_any_size_arrive_whole_and_in_order(pair: Pair) -> None:
+    one, other = pair
     sent = [{"ask": "families", "number": 1}, "x" * 3_000_000, [], [0, None], "ü\n"]
     writer = threading.Thread(target=lambda: [one.say(message, 10.0) for message in sent])
     writer.start()
@@ -16,8 +27,8 @@ def test_messages_of_any_size_arrive_whole_and_in_order() -> None:
     writer.join()
 
 
-def test_the_end_of_a_line_is_heard_after_what_was_said() -> None:
-    one, other = Line.pair()
+def test_the_end_of_a_line_is_heard_after_what_was_said(pair: Pair) -> None:
+    one, other = pair
     one.say([0, "last words"], 1.0)
     one.close()
     assert other.hear(1.0) == [0, "last words"]
@@ -27,8 +38,8 @@ def test_the_end_of_a_line_is_heard_after_what_was_said() -> None:
         other.say("anybody?", 1.0)
 
 
-def test_nobody_waits_for_ever() -> None:
-    one, other = Line.pair()
+def test_nobody_waits_for_ever(pair: Pair) -> None:
+    one, other = pair
     with pytest.raises(LineError, match="nobody"):
         one.hear(0.01)
     with pytest.raises(LineError, match="nobody"):
@@ -36,8 +47,8 @@ def test_nobody_waits_for_ever() -> None:
     other.close()
 
 
-def test_what_came_in_pieces_is_heard_later() -> None:
-    one, other = Line.pair()
+def test_what_came_in_pieces_is_heard_later(pair: Pair) -> None:
+    one, other = pair
     one._end.send(b"\x05\x00\x00\x00[1,")
     with pytest.raises(LineError):
         other.hear(0.01)
@@ -49,8 +60,8 @@ def test_what_came_in_pieces_is_heard_later() -> None:
     assert other.hear(1.0) == {}
 
 
-def test_what_is_no_message_is_said() -> None:
-    one, other = Line.pair()
+def test_what_is_no_message_is_said(pair: Pair) -> None:
+    one, other = pair
     one._end.send(b"\x02\x00\x00\x00[[")
     with pytest.raises(LineError):
         other.hear(1.0)

@@ -63,6 +63,8 @@ def test_every_container_is_found_by_one_watcher_and_strange_names_are_said_once
     finally:
         for s in sharing:
             s.watcher.stop()
+            for files in s.found:
+                files.close()
 
 
 def test_links_of_others_are_neither_listed_nor_tidied_up(tmp_path: Path) -> None:
