@@ -7,6 +7,9 @@ second and waits for the end.
 Order matters twice. At the start the pod snapshot and the cursors are read before the first stream is found, and
 nothing waits for the network. At the end the watcher stops first, then the pumps send what they have read, then the
 cursors are saved a last time.
+
+Where several processes share the streams (`fleet.py`), each of them runs one of these for its share, and its `Place`
+says which.
 """
 
 import contextlib
@@ -14,15 +17,22 @@ import ctypes
 import logging
 import resource
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import msgspec
+
+from collectors.dealing import deal
 from outrider.config import Config, Datadog, Stackdriver
 from outrider.kube.platform import resolve
 from outrider.kube.pods import Pods, from_config
 from outrider.model.clock import Clock, SystemClock
-from outrider.model.counters import Counters
+from outrider.model.counters import Counters, Readings
+from outrider.model.shard import ALONE, Shard
 from outrider.pipeline.batch import BatchLimits
+from outrider.pipeline.ceilings import Buckets, own_buckets
 from outrider.pipeline.deadletters import DeadLetters
 from outrider.pipeline.destinations import key_file, log_destination
 from outrider.pipeline.ledger import Account, families
@@ -49,10 +59,37 @@ STRANGERS_KEPT = 3600.0
 """Seconds after which cursors of streams that were not found again are dropped."""
 
 
+class Serves(Protocol):
+    """Where the node can be asked for its state."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+Trouble = Callable[[], str | None]
+Serve = Callable[[str, Readings, Trouble, Trouble, Callable[[], object]], Serves]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a process is to the node: all of it, or one of several. `serve` makes what `Telemetry` is otherwise."""
+
+    shard: Shard = ALONE
+    buckets: Buckets = own_buckets
+    serve: Serve = Telemetry
+
+
 class Node:
     """The node collector. `run` returns when `stop` is set."""
 
-    def __init__(self, config: Config, clock: Clock | None = None, counters: Counters | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock | None = None,
+        counters: Counters | None = None,
+        place: Place = Place(),
+    ) -> None:
         """Raises PlatformError (cluster names unknown) and KubeConfigError; asks the network only for
         what the configuration leaves out, for two seconds at most.
         """
@@ -60,38 +97,48 @@ class Node:
         self.clock = clock or SystemClock()
         self.counters = counters or Counters()
         self.stop = threading.Event()
-        _warn_of_unbuilt(config)
+        self._place = place
+        if place.shard.index == 0:
+            _warn_of_unbuilt(config)
         key_files = [f for f in map(key_file, config.exporters.values()) if f is not None]
         self.cluster = resolve(config.cluster, credentials=key_files[0] if key_files else "adc")
-        state = Path(config.state)
+        self._state = Path(config.state) / place.shard.directory
         select = config.logs.select
         self._routing = Routing(select.include, select.exclude, config.routes, self.counters)
         used = {name for route in config.routes for name in route.to}
         self._pods: Pods = from_config(
             config.kube,
             self.cluster.node,
-            state,
+            self._state,
             self.clock,
             self.counters,
             on_change=lambda _: None,
             details=any(isinstance(config.exporters[name], Datadog) for name in used),
         )
-        self._pumps = {name: self._pump(name, state) for name in config.exporters if name in used}
+        self._pumps = {name: self._pump(name) for name in config.exporters if name in used}
         self._older: frozenset[str] | None = None  # the logs that the node before this one knew
         self._earlier: dict[str, Cursors] = {}  # and its cursors
         hold = config.logs.hold
-        self._hold = Hold(hold.path, hold.budget, config.logs.pods, self.clock, self.counters)
+        self._hold = Hold(hold.path, hold.budget, config.logs.pods, self.clock, self.counters, place.shard)
         self._watcher = Watcher(
-            config.logs.pods, self._routing.readers, self._found, self.clock, self.counters, hold=self._hold
+            config.logs.pods,
+            self._routing.readers,
+            self._found,
+            self.clock,
+            self.counters,
+            hold=self._hold,
+            shard=place.shard,
         )
-        self._telemetry = Telemetry(config.telemetry.listen, self.counters, self._health, self._ready, self.ledger)
+        self._telemetry = place.serve(config.telemetry.listen, self.counters, self._health, self._ready, self.ledger)
         self._started = self.clock.now()
         self.counters.collect(lambda: families(self._accounts()))
 
-    def inherit(self, before: "Node") -> None:
+    def inherit(self, before: object) -> None:
         """Take over from a node that has ended: its cursors, which it may not have been able to save, and its open
-        files, for of what is deleted there is no other copy.
+        files, for of what is deleted there is no other copy. From processes that have ended nothing can be had.
         """
+        if not isinstance(before, Node):
+            return
         self._earlier = {name: pump.cursors for name, pump in before._pumps.items()}
         streams = before._watcher.bequest()
         if before.config.logs.pods == self.config.logs.pods:
@@ -105,11 +152,18 @@ class Node:
             for files in streams:
                 files.close()
 
+    def let_go(self) -> None:
+        """It has ended and no other node takes over from it: close what it has open."""
+        for files in self._watcher.bequest():
+            files.close()
+
     def run(self) -> None:
         """Collect until `stop` is set, then end in order."""
         _raise_descriptor_limit()
         _give_memory_back()
-        _check_state(Path(self.config.state))
+        if self._place.shard.of == 1:
+            deal(self._state, 1, self.counters)
+        _check_state(self._state)
         if not Path(self.config.logs.pods).is_dir():
             log.warning("%s is not there (yet): logs.pods must be kubelet's tree of pod logs", self.config.logs.pods)
         self._pods.start()
@@ -164,8 +218,10 @@ class Node:
         for name in files.readers:
             self._pumps[name].follow(files, from_end)
 
-    def _pump(self, name: str, state: Path) -> Pump:
-        exporter = self.config.exporters[name]
+    def _pump(self, name: str) -> Pump:
+        state, exporter = self._state, self.config.exporters[name]
+        in_flight = self._place.shard.part(exporter.batch.in_flight)
+        exporter = msgspec.structs.replace(exporter, batch=msgspec.structs.replace(exporter.batch, in_flight=in_flight))
         join = self.config.logs.join
         strict = isinstance(exporter, Stackdriver) and exporter.strict
         joining = (
@@ -180,11 +236,12 @@ class Node:
             Cursors(state / f"cursors-{name}.json", self.counters, name),
             self._pods,
             self._routing,
-            BatchLimits(exporter.batch.bytes, exporter.batch.wait, exporter.batch.in_flight),
+            BatchLimits(exporter.batch.bytes, exporter.batch.wait, in_flight),
             joining,
             Redactor(self.config.logs.redact, self.counters, exporter=name),
             self.clock,
             self.counters,
+            self._place.buckets,
         )
 
     # -- health -------------------------------------------------------------------------------------------------------
@@ -220,12 +277,8 @@ class Node:
 
 def _warn_of_unbuilt(config: Config) -> None:
     """Say what this version does not do yet instead of leaving it out in silence."""
-    later = {
-        "metrics.checks": bool(config.metrics.checks),
-        "workers": config.workers > 1,
-    }
-    for key in (key for key, asked in later.items() if asked):
-        log.warning("%s is read but does nothing yet in this version", key)
+    if config.metrics.checks:
+        log.warning("metrics.checks is read but does nothing yet in this version")
 
 
 def _raise_descriptor_limit() -> None:

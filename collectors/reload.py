@@ -19,22 +19,15 @@ and as its handler only puts a word into a `SimpleQueue`, which may be done anyw
 import logging
 import os
 import queue
-import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
 
-import msgspec
-
-from collectors.node import Node
-from outrider.config import Config, Exporter, Secret, SecretError, Stackdriver, examine, examine_text
-from outrider.config.model import SERVICE_ACCOUNT
-from outrider.kube.platform import PlatformError
-from outrider.kube.pods import KubeConfigError
+from collectors.judging import authorities, lies_outside, problems
+from outrider.config import Config, examine, examine_text
 from outrider.model.clock import Clock, SystemClock
-from outrider.model.counters import Counters
-from outrider.pipeline.destinations import key_file
+from outrider.model.counters import Counters, Readings
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +55,26 @@ class Runs(Protocol):
         """Before `run`: take over what `before`, another of its kind that has ended, had open."""
 
 
+@runtime_checkable
+class Adapts(Protocol):
+    """What may be asked of a node beside that."""
+
+    readings: Readings
+
+    def adapt(self, new: Any) -> bool:
+        """While it runs: go on as `new`, another of its kind, would. False if an end and a beginning are needed."""
+
+
 Make = Callable[[Config, Clock, Counters], Runs]
+Check = Callable[[Config, bool], Iterable[str]]
+"""(configuration, whether it is the first) -> what keeps it from being used."""
+
+
+def make_node(config: Config, clock: Clock, counters: Counters) -> Runs:
+    """A node in this process. Raises what `Node` raises."""
+    from collectors.node import Node  # who runs workers does without
+
+    return Node(config, clock, counters)
 
 
 class RefusedError(Exception):
@@ -85,19 +97,31 @@ class _Provisioned:
 
 
 class Nodes:
-    """Runs a node for the configuration at `path`, and another one whenever that changes. `run` returns after `end`."""
+    """Runs a node for the configuration at `path`, and another one whenever that changes. `run` returns after `end`.
 
-    def __init__(self, path: str, clock: Clock | None = None, make: Make = Node) -> None:
+    If there is a `handed`, it gives the text, and `path` only its name; nothing is watched then.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        clock: Clock | None = None,
+        make: Make = make_node,
+        check: Check = problems,
+        handed: Callable[[], bytes] | None = None,
+    ) -> None:
         self.path = path
         self.counters = Counters()
         """Of the node that runs now."""
-        self._clock, self._make = clock or SystemClock(), make
+        self.text = b""
+        """Of the configuration that was looked at last."""
+        self._clock, self._make, self._check, self._handed = clock or SystemClock(), make, check, handed
         self._orders: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._ending = False
         self._valid = True
         self._refused: list[str] = []
         self._again_at: float | None = None
-        self._watched = _Watched((path,))
+        self._watched = _Watched((path,), handed)
         self._current: _Provisioned | None = None
         self._thread = threading.Thread()
         self._failure: BaseException | None = None
@@ -120,6 +144,12 @@ class Nodes:
     def reload(self) -> None:
         """Look at the configuration now."""
         self._orders.put("reload")
+
+    @property
+    def readings(self) -> Readings:
+        """Everything that is counted, by whatever processes."""
+        node = self._current.node if self._current is not None else None
+        return node.readings if isinstance(node, Adapts) else self.counters
 
     # -- the main thread ----------------------------------------------------------------------------------------------
 
@@ -167,7 +197,7 @@ class Nodes:
             if new is self._current:
                 log.info("%s: nothing has changed", self.path)
                 self._results["unchanged"].add()
-            else:
+            elif not self._adapt(new):
                 self._succeed(new)
 
     def _refuse(self, refusal: RefusedError, said: bool) -> None:
@@ -180,6 +210,16 @@ class Nodes:
             for problem in refusal.problems:
                 log.error("%s", problem)
             log.error("%s is refused; the configuration from before goes on", self.path)
+
+    def _adapt(self, new: _Provisioned) -> bool:
+        """Whether the node that runs goes on by itself as the new one would."""
+        current = self._current
+        if current is None or not isinstance(current.node, Adapts) or not current.node.adapt(new.node):
+            return False
+        self._current = replace(current, config=new.config, paths=new.paths, contents=new.contents)
+        self._watched.follow(new.paths, new.contents)
+        self._results["applied"].add()
+        return True
 
     def _succeed(self, new: _Provisioned) -> None:
         log.info("%s has changed and can be used: the old node ends, a new one begins", self.path)
@@ -217,7 +257,8 @@ class Nodes:
     def _provision(self, contents: Contents, first: bool = False) -> _Provisioned:
         """A node for what the file held; the one that runs if that is what it already goes by. Raises RefusedError."""
         config = self._examined(contents[0])
-        paths = (self.path, *_authorities(config))
+        self.text = contents[0] or b""
+        paths = (self.path, *authorities(config))
         if paths[1:] != self._watched.paths[1:]:
             contents = (contents[0], *map(_content, paths[1:]))
         current = self._current
@@ -228,9 +269,9 @@ class Nodes:
             and (contents[0] == current.contents[0] or config == current.config)
         ):
             return current
-        problems = [*_unusable_authorities(config), *([] if first else _unreadable_credentials(config))]
-        if problems:
-            raise RefusedError([f"{self.path}: {problem}" for problem in problems], outside=True)
+        found = [f"{self.path}: {problem}" for problem in self._check(config, first)]
+        if found:
+            raise RefusedError(found, outside=True)
         counters = self.counters if first else self.counters.heir()
         counters.gauge(
             "outrider_config_valid",
@@ -239,7 +280,9 @@ class Nodes:
         )
         try:
             node = self._make(config, self._clock, counters)
-        except (PlatformError, KubeConfigError, OSError) as e:
+        except Exception as e:
+            if not lies_outside(e):
+                raise
             raise RefusedError([f"{self.path}: {e}"], outside=True) from e
         return _Provisioned(node, config, counters, paths, contents)
 
@@ -247,7 +290,7 @@ class Nodes:
         report = examine(self.path) if content is None else examine_text(content, self.path)
         if report.config is None:
             raise RefusedError(map(str, report.problems))
-        for warning in report.problems:
+        for warning in report.problems if self._handed is None else ():  # who has handed it over has said it
             log.warning("%s", warning)
         return report.config
 
@@ -255,8 +298,8 @@ class Nodes:
 class _Watched:
     """Files whose content counts. `judged` is the content that was looked at last."""
 
-    def __init__(self, paths: tuple[str, ...]) -> None:
-        self.paths = paths
+    def __init__(self, paths: tuple[str, ...], handed: Callable[[], bytes] | None = None) -> None:
+        self.paths, self._handed = paths, handed
         self.judged: Contents = ()
         self._identities: list[object] = []
         self._seen: Contents | None = None
@@ -267,7 +310,8 @@ class _Watched:
         self._identities, self._seen = [], None
 
     def read(self) -> Contents:
-        return tuple(map(_content, self.paths))
+        first = _content(self.paths[0]) if self._handed is None else self._handed()
+        return (first, *map(_content, self.paths[1:]))
 
     @property
     def unsettled(self) -> bool:
@@ -276,7 +320,7 @@ class _Watched:
 
     def look(self) -> Contents | None:
         """What the files hold, if that was not judged yet and they held the same at the look before."""
-        identities = list(map(_identity, self.paths))
+        identities = list(map(_identity, self.paths)) if self._handed is None else self._identities
         if identities == self._identities and self._seen is None:
             return None
         self._identities = identities
@@ -304,48 +348,3 @@ def _content(path: str) -> bytes | None:
             return f.read()
     except (OSError, ValueError):
         return None
-
-
-def _used(config: Config) -> Iterator[tuple[str, Exporter]]:
-    """The exporters that a route leads to, by name."""
-    names = {name for route in config.routes for name in route.to}
-    return ((name, exporter) for name, exporter in config.exporters.items() if name in names)
-
-
-def _authorities(config: Config) -> list[str]:
-    """Files of certificate authorities, those of `kube` not: these are read again when a handshake fails."""
-    found = [getattr(exporter, "tls", None) for _, exporter in _used(config)]
-    return [tls.ca for tls in found if tls is not None and tls.ca is not None]
-
-
-def _unusable_authorities(config: Config) -> Iterator[str]:
-    for path in _authorities(config):
-        try:
-            ssl.create_default_context(cafile=path)
-        except OSError as e:  # ssl.SSLError is one
-            yield f"the certificate authorities in {path} cannot be used: {e.strerror or e}"
-
-
-def _unreadable_credentials(config: Config) -> Iterator[str]:
-    """What is wrong with the files and variables that secrets are in, and with the keys that are in them."""
-    from outrider.exporters.stackdriver.auth import AuthError, examine_key
-
-    secrets = [(f"exporters.{name}.{key}", s) for name, e in _used(config) for key, s in _secrets(e)]
-    if config.kube.source != "none":
-        secrets += [(f"kube.{k}", s) for k, s in _secrets(config.kube) if s.file != f"{SERVICE_ACCOUNT}/token"]
-    for path, secret in secrets:
-        try:
-            secret.read()
-        except SecretError as e:
-            yield f"{path}: {e}"
-    for name, exporter in _used(config):
-        if isinstance(exporter, Stackdriver) and (file := key_file(exporter)) is not None and os.path.exists(file):
-            try:
-                examine_key(file)
-            except AuthError as e:
-                yield f"exporters.{name}.credentials: {e}"
-
-
-def _secrets(struct: msgspec.Struct) -> list[tuple[str, Secret]]:
-    found = [(f.encode_name, getattr(struct, f.name)) for f in msgspec.structs.fields(struct)]
-    return [(name, value) for name, value in found if isinstance(value, Secret)]

@@ -258,7 +258,14 @@ class Config(msgspec.Struct, frozen=True):
         Path, Doc("Directory of the cursors, the pod metadata snapshot and dead letters. It has to survive restarts.")
     ] = "/var/lib/outrider"
     kube: Kube = Kube()
-    workers: Annotated[int, Int(1, 64), Doc("Processes that share the streams among them.")] = 1
+    workers: Annotated[
+        int,
+        Int(1, 64),
+        Doc(
+            "Processes that share the streams among them, a container's logs always in one; as many as cores that the "
+            "collector may use. More than one need about 35 MB each, and 30 MB for the one that sees to them."
+        ),
+    ] = 1
     logs: Logs = Logs()
     metrics: Metrics = Metrics()
     exporters: Annotated[

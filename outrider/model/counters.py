@@ -10,7 +10,7 @@ registers with an `heir` of the registry, which has the same counters and no gau
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 _LabelSet = tuple[tuple[str, str], ...]
 
@@ -43,6 +43,13 @@ class Family(NamedTuple):
     kind: Literal["counter", "gauge"]
     help: str
     samples: list[Sample]
+
+
+class Readings(Protocol):
+    """Whoever can be asked for families: the registry of one program, or the sums of several."""
+
+    def families(self, only: str | None = None) -> list[Family]:
+        """Every name that has samples, or the one named."""
 
 
 class Counters:
@@ -104,13 +111,18 @@ class Counters:
         return families + [family for family in found if family.samples]
 
     def exposition(self) -> str:
-        """The Prometheus text format, version 0.0.4."""
-        lines: list[str] = []
-        for name, kind, text, samples in self.families():
-            lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
-            # A counter is whole, however large it has grown.
-            lines += [f"{name}{_labels(ls)} {v if isinstance(v, int) else format(v, '.15g')}" for ls, v in samples]
-        return "\n".join(lines) + "\n"
+        """What `/metrics` says of them."""
+        return exposition(self.families())
+
+
+def exposition(families: Iterable[Family]) -> str:
+    """The Prometheus text format, version 0.0.4."""
+    lines: list[str] = []
+    for name, kind, text, samples in families:
+        lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
+        # A counter is whole, however large it has grown.
+        lines += [f"{name}{_labels(ls)} {v if isinstance(v, int) else format(v, '.15g')}" for ls, v in samples]
+    return "\n".join(lines) + "\n"
 
 
 def _labels(labels: Iterable[tuple[str, str]]) -> str:

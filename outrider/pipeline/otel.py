@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import Any
 
 from outrider import __version__
-from outrider.model.counters import Counters, Family
+from outrider.model.counters import Family, Readings
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ LAST_WORDS = 3.0
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
-def observe(current: Callable[[], Counters], meter: Any) -> None:
+def observe(current: Callable[[], Readings], meter: Any) -> None:
     """Make every counter and gauge of `current()` an observable instrument of `meter`, under the name it has at
     `/metrics`. `current` is asked at every collection: a gauge that is no longer registered is no longer observed.
     """
@@ -51,7 +51,7 @@ class Exporting:
         last.join(LAST_WORDS)
 
 
-def start(current: Callable[[], Counters]) -> Exporting | None:
+def start(current: Callable[[], Readings]) -> Exporting | None:
     """Begin to export `current()` by OTLP over HTTP if the environment names an endpoint; else None.
 
     If that cannot be (a package is missing, a variable is wrong) the log says so: delivery of logs matters more.
@@ -75,7 +75,7 @@ def start(current: Callable[[], Counters]) -> Exporting | None:
     return None
 
 
-def _provider(current: Callable[[], Counters]) -> Any:
+def _provider(current: Callable[[], Readings]) -> Any:
     # By name: the packages come with an extra, and what is not installed cannot be type-checked.
     metrics = import_module("opentelemetry.sdk.metrics")
     export = import_module("opentelemetry.sdk.metrics.export")
@@ -94,7 +94,7 @@ def _provider(current: Callable[[], Counters]) -> Any:
 
 
 class _Observation:
-    def __init__(self, current: Callable[[], Counters], meter: Any) -> None:
+    def __init__(self, current: Callable[[], Readings], meter: Any) -> None:
         self._current, self._meter = current, meter
         self._made: set[str] = set()
         self._making = threading.Lock()

@@ -22,6 +22,7 @@ from outrider.exporters.destination import LogDestination
 from outrider.model.clock import Clock
 from outrider.model.counters import Counters
 from outrider.pipeline.batch import Batch, BatchLimits
+from outrider.pipeline.ceilings import Buckets, own_buckets
 from outrider.pipeline.deadletters import DeadLetters
 from outrider.pipeline.deliver import Delivery
 from outrider.pipeline.followed import Admission, Followed, PodBook, Standing
@@ -65,13 +66,14 @@ class Pump:
         redactor: Redactor,
         clock: Clock,
         counters: Counters,
+        buckets: Buckets = own_buckets,
     ) -> None:
         self.name = name
         self.cursors = cursors
         self._abandon = threading.Event()
         self.delivery = Delivery(name, destination, dead_letters, clock, counters, self._abandon)
         self._destination, self._pods = destination, pods
-        self._limits, self._joining = limits, joining
+        self._limits, self._joining, self._buckets = limits, joining, buckets
         self._clock, self._counters = clock, counters
         self._watcher: Watcher | None = None
         self._budget = Budget()
@@ -199,21 +201,18 @@ class Pump:
         if decision is None:
             self._turns.add(followed.reader, namespace, Tenant)
             return
-        limited = (
-            self._counters.counter(
-                "outrider_limited_total",
-                "Times that a namespace had to wait because of its `limit`.",
-                exporter=self.name,
-                namespace=namespace,
-            )
-            if decision.limit is not None
-            else None
+        self._turns.add(followed.reader, decision.tenant, partial(self._tenant, decision, namespace))
+
+    def _tenant(self, decision: Decision, namespace: str) -> Tenant:
+        if decision.limit is None:
+            return Tenant(decision.share)
+        limited = self._counters.counter(
+            "outrider_limited_total",
+            "Times that a namespace had to wait because of its `limit`.",
+            exporter=self.name,
+            namespace=namespace,
         )
-        self._turns.add(
-            followed.reader,
-            decision.tenant,
-            lambda: Tenant(decision.share, decision.limit, limited.add if limited else lambda: None),
-        )
+        return Tenant(decision.share, self._buckets(self.name, decision.tenant, decision.limit), limited.add)
 
     def _stir(self, reader: Reader) -> None:
         if (followed := self._followed.get(reader)) is not None:

@@ -12,24 +12,30 @@ from typing import Any
 
 import orjson
 
-from outrider.model.counters import Counters
+from outrider.model.counters import Readings, exposition
 
 log = logging.getLogger(__name__)
 
 
+class NoLedgerError(Exception):
+    """The books cannot be shown now; the text says why."""
+
+
 class Telemetry:
-    """Serves until `stop`. `health` and `ready` answer None, or what is wrong; `ledger` what orjson can write."""
+    """Serves until `stop`. `health` and `ready` answer None, or what is wrong; `ledger` what orjson can write, or it
+    raises NoLedgerError.
+    """
 
     def __init__(
         self,
         listen: str,
-        counters: Counters,
+        readings: Readings,
         health: Callable[[], str | None],
         ready: Callable[[], str | None],
         ledger: Callable[[], object] = dict,
     ) -> None:
         self._listen = listen
-        self._counters, self._health, self._ready, self._ledger = counters, health, ready, ledger
+        self.readings, self.health, self.ready, self.ledger = readings, health, ready, ledger
         self._server: ThreadingHTTPServer | None = None
 
     def start(self) -> None:
@@ -68,10 +74,13 @@ class Telemetry:
     def _answer(self, path: str) -> tuple[int, str, bytes]:
         path = path.partition("?")[0]
         if path == "/metrics":
-            return 200, "text/plain; version=0.0.4; charset=utf-8", self._counters.exposition().encode()
+            return 200, "text/plain; version=0.0.4; charset=utf-8", exposition(self.readings.families()).encode()
         if path == "/ledger":
-            return 200, "application/json", orjson.dumps(self._ledger())
-        probes = {"/healthz": self._health, "/readyz": self._ready}
+            try:
+                return 200, "application/json", orjson.dumps(self.ledger())
+            except NoLedgerError as e:
+                return 503, "text/plain", f"{e}\n".encode()
+        probes = {"/healthz": self.health, "/readyz": self.ready}
         if path in probes:
             trouble = probes[path]()
             return (503, "text/plain", f"{trouble}\n".encode()) if trouble else (200, "text/plain", b"ok\n")

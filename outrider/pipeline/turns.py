@@ -5,7 +5,8 @@ bytes; what it reads beyond, since chunks are not cut, is taken off its next rou
 times what the others write, into one stream or into fifty, gets as much as its share says and no more, and whoever has
 little to say has said it within a round.
 
-A tenant with a `limit` has besides a bucket that fills at that rate. While it is empty the tenant has no turns.
+A tenant with a `limit` has besides a bucket that fills at that rate (`ceilings.py`). While it is empty the tenant has
+no turns.
 """
 
 from collections import OrderedDict, deque
@@ -13,12 +14,11 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 
 from outrider.model.clock import Clock
+from outrider.pipeline.ceilings import Bucket
 from outrider.tail.reader import CHUNK, Reader
 
 QUANTUM = CHUNK
 """Bytes that a tenant of share 1 may read in a round."""
-BURST = 1.0
-"""Seconds of its limit that a tenant may save up."""
 
 
 @dataclass(slots=True, eq=False)
@@ -26,22 +26,17 @@ class Tenant:
     """Streams that share one turn. `limited` is called once for every time that the limit stops it."""
 
     share: int = 1
-    limit: int | None = None
+    bucket: Bucket | None = None
     limited: Callable[[], None] = lambda: None
     readers: deque[Reader] = field(default_factory=deque)
     credit: int = 0
-    filled_at: float = 0.0
-    allowance: float = 0.0
     stopped: bool = False
 
     def may_read(self, now: float) -> bool:
         """Whether the limit lets it read at `now` (monotonic seconds)."""
-        if self.limit is None:
+        if self.bucket is None:
             return True
-        most = self.limit * BURST
-        gained = (now - self.filled_at) * self.limit if self.filled_at else most
-        self.allowance, self.filled_at = min(self.allowance + gained, most), now
-        if self.allowance > 0:
+        if self.bucket.may_read(now):
             self.stopped = False
         elif not self.stopped:
             self.stopped = True
@@ -51,7 +46,8 @@ class Tenant:
     def charge(self, size: int) -> None:
         """It has read `size` bytes."""
         self.credit -= size
-        self.allowance -= size
+        if self.bucket is not None:
+            self.bucket.charge(size)
 
 
 class Turns:

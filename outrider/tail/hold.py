@@ -10,6 +10,8 @@ those without a name of which a descriptor is open. More than the budget, and fi
 
 The budget is `logs.hold.budget`. Where that is 0 no links are made, and descriptors may keep `DESCRIPTORS` bytes. And
 whatever the budget, the file system is never filled up: below `RESERVE` the same is done with as much as is missing.
+
+Where several processes share the streams, each has its part of all three, and of the links those of its own streams.
 """
 
 import logging
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 
 from outrider.model.clock import Clock
 from outrider.model.counters import Counters
+from outrider.model.shard import ALONE, Shard
 from outrider.tail.files import StreamFiles
 from outrider.tail.generation import Generation
 from outrider.tail.links import Links
@@ -48,7 +51,9 @@ class _Kept:
 class Hold:
     """Used by the watching thread alone. `budget` in bytes; `root` is the tree of kubelet's logs."""
 
-    def __init__(self, path: str, budget: int, root: str, clock: Clock, counters: Counters) -> None:
+    def __init__(
+        self, path: str, budget: int, root: str, clock: Clock, counters: Counters, shard: Shard = ALONE
+    ) -> None:
         inside = os.path.join(os.path.realpath(path), "").startswith(os.path.join(os.path.realpath(root), ""))
         if inside and budget:
             log.error(
@@ -56,8 +61,9 @@ class Hold:
                 "are made. It must be a directory beside it",
                 *(path, root),
             )
-        self.links = Links(path, budget > 0 and not inside, clock, counters)
-        self._limit, self._cause = (budget, "budget") if budget else (DESCRIPTORS, "descriptors")
+        self.links = Links(path, budget > 0 and not inside, clock, counters, shard)
+        self._limit, self._cause = shard.part(budget or DESCRIPTORS), "budget" if budget else "descriptors"
+        self._shard = shard
         self._root = root
         self._clock, self._counters = clock, counters
         self._disk_again = 0.0
@@ -151,7 +157,7 @@ class Hold:
             )
 
     def _shortage(self) -> int:
-        """Bytes that are missing on the file system of the logs."""
+        """Its part of the bytes that are missing on the file system of the logs."""
         if self._clock.monotonic() < self._disk_again:
             return 0
         try:
@@ -159,4 +165,5 @@ class Hold:
         except OSError:
             return 0  # there is no tree (any more): nothing to be known
         reserve = min(RESERVE, status.f_blocks * status.f_frsize // _RESERVE_SHARE)
-        return max(0, reserve - status.f_bavail * status.f_frsize)
+        missing = reserve - status.f_bavail * status.f_frsize
+        return self._shard.part(missing) if missing > 0 else 0

@@ -5,6 +5,7 @@ that it was written to and is then gone by itself: a file that is being read any
 thousands of quiet ones cost nothing until they speak.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -79,6 +80,13 @@ class Inotify:
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+def drain(descriptor: int) -> None:
+    """Read what is waiting in a pipe that does not block, and forget it."""
+    with contextlib.suppress(BlockingIOError):
+        while os.read(descriptor, 4096):
+            pass
 
 
 def _error(what: str) -> OSError:

@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from outrider.model.clock import Clock
 from outrider.model.counters import Counters
+from outrider.model.shard import ALONE, Shard
 from outrider.model.stream import Stream
 from outrider.tail.generation import Generation
 from outrider.tail.names import is_container, pod_directory
@@ -29,6 +30,7 @@ LINGER = 3.0
 """Seconds for which a link outlives the last acknowledgement: cursors are written once a second, and a restart that
 goes back to an older cursor must find the file that a record began in, or its repeat would look like another record.
 """
+_ATTEMPTS = 5
 _HELD = re.compile(r"((?:0|[1-9][0-9]{0,8})\.log)\.[0-9a-f]{24}(?:\.gz)?")
 _ONE_MOUNT = (
     "link(2) does not cross mounts: logs.pods and logs.hold.path must be reached through one mount (/var/log, say)"
@@ -50,9 +52,9 @@ _NO_LINKS = "the file system has no hard links, or the collector may not make th
 class Links:
     """The links under `path`. With `making` false no more are made; those that are there are used and removed."""
 
-    def __init__(self, path: str, making: bool, clock: Clock, counters: Counters) -> None:
+    def __init__(self, path: str, making: bool, clock: Clock, counters: Counters, shard: Shard = ALONE) -> None:
         self.path = path
-        self._making = making
+        self._making, self._shard = making, shard
         self._clock, self._counters = clock, counters
         self._said: set[int] = set()
 
@@ -70,10 +72,12 @@ class Links:
             return {}
 
     def streams(self) -> Iterator[Stream]:
-        """Every stream of which there are links. Directories that were left empty are removed."""
+        """Every stream of this shard of which there are links. Directories that were left empty are removed."""
         for pod in self._list(self.path):
             names, directory = pod_directory(pod), os.path.join(self.path, pod)
             for container in self._list(directory) if names else ():
+                if names and not self._shard.owns(names.uid, container):
+                    continue  # another process may be about to make the first link in it
                 inside = self._list(os.path.join(directory, container))
                 self._prune(os.path.join(directory, container))
                 restarts = {int(m[1].partition(".")[0]) for name in inside if (m := _HELD.fullmatch(name))}
@@ -146,16 +150,28 @@ class Links:
 
     def _link(self, generation: Generation, directory: str, name: str, links: dict[str, int]) -> None:
         try:
-            os.makedirs(directory, mode=0o750, exist_ok=True)
             if links.pop(name, None) is not None:
                 os.unlink(os.path.join(directory, name))
-            generation.link(os.path.join(directory, name))
+            self._make(generation, directory, name)
         except FileNotFoundError:
             pass  # renamed or deleted since it was looked at, which the next look will find out
         except OSError as e:
             self._failed(e, "made")
         else:
             links[name] = generation.inode
+
+    def _make(self, generation: Generation, directory: str, name: str) -> None:
+        """Raises OSError; FileNotFoundError if the file is gone."""
+        for attempts_left in reversed(range(_ATTEMPTS)):
+            try:
+                os.makedirs(directory, mode=0o750, exist_ok=True)
+                generation.link(os.path.join(directory, name))
+            except FileNotFoundError:
+                # Another process, with another container of the pod, may have removed the empty directory meanwhile.
+                if os.path.isdir(directory) or not attempts_left:
+                    raise
+            else:
+                return
 
     def _failed(self, error: OSError, what: str) -> None:
         """Tried again with the next change of the stream's files; until then, and where it never works, open

@@ -20,11 +20,12 @@ from functools import partial
 
 from outrider.model.clock import Clock
 from outrider.model.counters import Counters
+from outrider.model.shard import ALONE, Shard
 from outrider.model.stream import Stream
 from outrider.tail.directories import Directories, Directory, inode_of, mtime_of
 from outrider.tail.files import StreamFiles
 from outrider.tail.hold import Hold
-from outrider.tail.inotify import Event, Inotify
+from outrider.tail.inotify import Event, Inotify, drain
 from outrider.tail.names import is_container, pod_directory, restart_of
 from outrider.tail.quiet import QuietFiles
 
@@ -49,7 +50,8 @@ class Watcher:
     """Follows the tree under `root`.
 
     `admit(stream)` says which exporters read a stream found (none: it is left alone); `found(files)` hands it over.
-    Both are called from the watching thread, as are the streams' own `changed` callbacks.
+    Both are called from the watching thread, as are the streams' own `changed` callbacks. Directories of containers
+    that belong to another process's `shard` are not looked into.
     """
 
     def __init__(
@@ -61,12 +63,13 @@ class Watcher:
         counters: Counters,
         inotify: bool = True,
         hold: Hold | None = None,
+        shard: Shard = ALONE,
     ) -> None:
         self.root = root
         self.scanned = threading.Event()
         self._admit, self._found = admit, found
         self._clock, self._counters = clock, counters
-        self._hold = hold
+        self._hold, self._shard = hold, shard
         self._streams: dict[str, StreamFiles] = {}
         self._refused: set[str] = set()
         self._adopted: dict[str, StreamFiles] = {}
@@ -82,8 +85,7 @@ class Watcher:
         self._odd_names = counters.counter(
             "outrider_odd_names_total", "Names under the pod log tree that kubelet did not make."
         )
-        self._spoke = False
-        self._silent = 0
+        self._spoke, self._silent = False, 0
         self._inotify: Inotify | None = None
         self._polled_files = self._polled_directories = self._retried = self._checked = clock.monotonic()
         counters.gauge("outrider_streams", "Container logs being followed.", lambda: len(self._streams))
@@ -178,7 +180,7 @@ class Watcher:
             self._stop.wait(TICK)
         else:
             self._take_in(self._inotify.read(TICK, self._wake_out))
-        _drain(self._wake_out)
+        drain(self._wake_out)
         while not self._asked.empty():
             self._refresh(self._asked.get_nowait())
         exhausted = self._directories.exhausted or self._quiet.exhausted
@@ -296,7 +298,8 @@ class Watcher:
         for name, inode in names.items():
             path = os.path.join(self.root, name)
             if pod_directory(name) is None:
-                self._odd(path)
+                if self._shard.owns(name, ""):  # one of the processes says it
+                    self._odd(path)
             elif self._is_new(path, inode):
                 self._guarded(partial(self._scan_pod, path, inode))
 
@@ -315,7 +318,10 @@ class Watcher:
 
     def _scan_pod(self, path: str, entry: int) -> None:
         names = self._list(path, entry, partial(self._scan_pod, path, entry)) or {}
+        uid = path.rpartition("_")[2]
         for name, inode in names.items():
+            if not self._shard.owns(uid, name):
+                continue
             container = os.path.join(path, name)
             if self._is_new(container, inode) and os.path.isdir(container):
                 if is_container(name):
@@ -391,9 +397,3 @@ class Watcher:
             if self._hold is not None:
                 self._hold.gone(files)
             self._by_directory = {d: rest for d, all_ in self._by_directory.items() if (rest := all_ - {files.path})}
-
-
-def _drain(descriptor: int) -> None:
-    with contextlib.suppress(BlockingIOError):
-        while os.read(descriptor, 4096):
-            pass

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from outrider.model.clock import ManualClock
 from outrider.model.stream import Stream
+from outrider.pipeline.ceilings import OwnBucket
 from outrider.pipeline.turns import QUANTUM, Tenant, Turns
 
 Chunk = Callable[["Reader"], int]
@@ -46,7 +47,9 @@ class Table:
         def limited() -> None:
             self.limited[name] += 1
 
-        self.turns.add(reader, name, lambda: Tenant(self.shares.get(name, 1), self.limits.get(name), limited))
+        limit = self.limits.get(name)
+        bucket = None if limit is None else OwnBucket(limit)
+        self.turns.add(reader, name, lambda: Tenant(self.shares.get(name, 1), bucket, limited))
 
     def round(self, chunk: int = QUANTUM) -> list[str]:
         """One round; the names of those who were asked, in order."""
