@@ -27,11 +27,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from collectors.node import Node
 from outrider.config import Config, Exporter, Secret, SecretError, Stackdriver, examine, examine_text
 from outrider.config.model import SERVICE_ACCOUNT
+from outrider.config.problems import UnusableError
 from outrider.kube.platform import PlatformError
-from outrider.kube.pods import KubeConfigError
 from outrider.model.clock import Clock, SystemClock
 from outrider.model.counters import Counters
 from outrider.pipeline.destinations import key_file
@@ -54,6 +53,8 @@ class Runs(Protocol):
     """What is asked of a node."""
 
     stop: threading.Event
+    last: bool
+    """Set before `stop`: none of its kind will follow."""
 
     def run(self) -> None:
         """Work until `stop` is set, then end in order."""
@@ -87,13 +88,14 @@ class _Provisioned:
 class Nodes:
     """Runs a node for the configuration at `path`, and another one whenever that changes. `run` returns after `end`."""
 
-    def __init__(self, path: str, clock: Clock | None = None, make: Make = Node) -> None:
+    def __init__(self, path: str, clock: Clock | None, make: Make, drains: bool = False) -> None:
+        """`drains`: the last one has to do what the others leave to their successors."""
         self.path = path
         self.counters = Counters()
         """Of the node that runs now."""
         self._clock, self._make = clock or SystemClock(), make
         self._orders: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._ending = False
+        self._ending, self._drains = False, drains
         self._valid = True
         self._refused: list[str] = []
         self._again_at: float | None = None
@@ -184,7 +186,7 @@ class Nodes:
     def _succeed(self, new: _Provisioned) -> None:
         log.info("%s has changed and can be used: the old node ends, a new one begins", self.path)
         self._end_current()
-        if self._ending:
+        if self._ending and not (self._drains and self._current is not None and not self._current.node.last):
             return
         if self._failure is not None:
             log.error("the old node did not end in order", exc_info=self._failure)
@@ -211,6 +213,7 @@ class Nodes:
 
     def _end_current(self) -> None:
         assert self._current is not None, "run has begun"
+        self._current.node.last = self._ending
         self._current.node.stop.set()
         self._thread.join()
 
@@ -239,7 +242,7 @@ class Nodes:
         )
         try:
             node = self._make(config, self._clock, counters)
-        except (PlatformError, KubeConfigError, OSError) as e:
+        except (PlatformError, UnusableError, OSError) as e:
             raise RefusedError([f"{self.path}: {e}"], outside=True) from e
         return _Provisioned(node, config, counters, paths, contents)
 

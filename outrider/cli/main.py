@@ -7,6 +7,7 @@ import click
 
 COMMANDS = {
     "node": "Collect the logs of all pods on this node.",
+    "sidecar": "Deliver the log files of the pod that it is part of.",
     "intake": "Stand in for Cloud Logging and Datadog logs on this machine.",
     "demo": "Show everything at work on this machine.",
     "audit": "Account for every byte and record of a running collector.",

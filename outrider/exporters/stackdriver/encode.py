@@ -83,7 +83,7 @@ class Encoder:
         kinds = self._kinds(records.contents)
         times = self._times.column(records.times)
         if times is None:
-            times = [self._time(time, begun) for time in records.times]
+            times = [self._time(time, std, begun) for time, std in zip(records.times, records.stds, strict=True)]
             kinds = [kind if time else _ODD for kind, time in zip(kinds, times, strict=True)]
         insert_ids = ids(context.prefix(generation), records.at)
         lasts, odd = context.lasts, self._odd.entries
@@ -114,11 +114,12 @@ class Encoder:
             kinds = [_ODD if len(c) > LONG else k for k, c in zip(kinds, contents, strict=True)]
         return kinds
 
-    def _time(self, time: bytes, begun: bytes) -> str:
+    def _time(self, time: bytes, std: bytes, begun: bytes) -> str:
         """A line without a usable time gets that of its file's first line; without that the server sets one."""
         good = self._times.good(time)
         if good is None:
-            self._timeless.add()
+            if time or not std:  # a program's own file need not have times
+                self._timeless.add()
             good = self._times.good(begun)
         return good or ""
 
