@@ -1,10 +1,9 @@
 """`outrider node`: run the collector; SIGHUP reloads its configuration, SIGTERM and SIGINT end it."""
 
-from typing import Any
-
 import click
 
-from outrider.cli.following import follow, options
+from outrider.cli.following import follow
+from outrider.cli.options import options
 
 
 @click.command()
@@ -18,10 +17,4 @@ def node(path: str, log_level: str) -> None:
     Metrics are also sent to the OpenTelemetry collector that OTEL_EXPORTER_OTLP_ENDPOINT or
     OTEL_EXPORTER_OTLP_METRICS_ENDPOINT names.
     """
-    follow(path, log_level, _node)
-
-
-def _node() -> Any:
-    from collectors.node import Node
-
-    return Node
+    follow("node", path, log_level)

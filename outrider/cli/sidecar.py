@@ -1,10 +1,9 @@
 """`outrider sidecar`: deliver the log files of the pod that it is part of; SIGTERM ends it when all is delivered."""
 
-from typing import Any
-
 import click
 
-from outrider.cli.following import follow, options
+from outrider.cli.following import follow
+from outrider.cli.options import options
 
 
 @click.command()
@@ -23,10 +22,4 @@ def sidecar(path: str, log_level: str) -> None:
       NODE_NAME                           the node, unless cluster.node gives it
       OUTRIDER_POD_INFO                   a directory with the files `labels` and `annotations`
     """
-    follow(path, log_level, _sidecar, drains=True)
-
-
-def _sidecar() -> Any:
-    from sidecars.sidecar import Sidecar
-
-    return Sidecar
+    follow("sidecar", path, log_level)

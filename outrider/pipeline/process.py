@@ -8,7 +8,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-M_MMAP_THRESHOLD = -3
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 """Of glibc's malloc.h."""
 
 
@@ -29,10 +29,13 @@ def _raise_descriptor_limit() -> None:
 
 def _give_memory_back() -> None:
     """Batches and long records come and go in all sizes. What is mapped by itself leaves no holes behind: with lines of
-    5 MB that is half of what would stay (glibc's mallopt(3); other C libraries have no such knob, or need none).
+    5 MB that is half of what would stay (glibc's mallopt(3); other C libraries have no such knob, or need none). And an
+    arena for each thread would be many half-empty ones, for threads of which one runs at a time.
     """
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_THRESHOLD, 1 << 20)
+        libc.mallopt(M_ARENA_MAX, 2)
 
 
 def _check_state(state: Path) -> None:
