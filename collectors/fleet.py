@@ -65,7 +65,7 @@ def supervise(path: str, worker: Command, judge: Callable[[bool], Sequence[str]]
     def check(config: Config, first: bool) -> list[str]:
         return problems(config, first) if config.workers == 1 else judged_by_child(judge(first), nodes.text)
 
-    nodes = Nodes(path, make=make, check=check)
+    nodes = Nodes(path, None, make, check)
     return nodes
 
 
@@ -74,7 +74,7 @@ class Fleet:
 
     def __init__(self, config: Config, text: bytes, command: Command, clock: Clock, counters: Counters) -> None:
         self.config, self.text = config, text
-        self.stop = threading.Event()
+        self.stop, self.last = threading.Event(), False
         self.readings = _Readings(self, clock)
         self.counters = counters
         self._command, self._clock = command, clock

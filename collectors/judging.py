@@ -13,6 +13,7 @@ import msgspec
 
 from outrider.config import Config, Exporter, Secret, SecretError, Stackdriver, examine_text
 from outrider.config.model import SERVICE_ACCOUNT
+from outrider.config.problems import UnusableError
 from outrider.model.clock import SystemClock
 from outrider.model.counters import Counters
 
@@ -30,9 +31,8 @@ def problems(config: Config, first: bool) -> list[str]:
 def lies_outside(error: Exception) -> bool:
     """Whether the making of a node failed for something that is not in the file."""
     from outrider.kube.platform import PlatformError
-    from outrider.kube.pods import KubeConfigError
 
-    return isinstance(error, PlatformError | KubeConfigError | OSError)
+    return isinstance(error, PlatformError | UnusableError | OSError)
 
 
 def judge(text: bytes, path: str, first: bool) -> list[str]:

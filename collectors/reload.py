@@ -47,6 +47,8 @@ class Runs(Protocol):
     """What is asked of a node."""
 
     stop: threading.Event
+    last: bool
+    """Set before `stop`: none of its kind will follow."""
 
     def run(self) -> None:
         """Work until `stop` is set, then end in order."""
@@ -99,16 +101,18 @@ class _Provisioned:
 class Nodes:
     """Runs a node for the configuration at `path`, and another one whenever that changes. `run` returns after `end`.
 
-    If there is a `handed`, it gives the text, and `path` only its name; nothing is watched then.
+    If there is a `handed`, it gives the text, and `path` only its name; nothing is watched then. `drains`: the last one
+    has to do what the others leave to their successors.
     """
 
     def __init__(
         self,
         path: str,
-        clock: Clock | None = None,
-        make: Make = make_node,
+        clock: Clock | None,
+        make: Make,
         check: Check = problems,
         handed: Callable[[], bytes] | None = None,
+        drains: bool = False,
     ) -> None:
         self.path = path
         self.counters = Counters()
@@ -117,7 +121,7 @@ class Nodes:
         """Of the configuration that was looked at last."""
         self._clock, self._make, self._check, self._handed = clock or SystemClock(), make, check, handed
         self._orders: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._ending = False
+        self._ending, self._drains = False, drains
         self._valid = True
         self._refused: list[str] = []
         self._again_at: float | None = None
@@ -224,7 +228,7 @@ class Nodes:
     def _succeed(self, new: _Provisioned) -> None:
         log.info("%s has changed and can be used: the old node ends, a new one begins", self.path)
         self._end_current()
-        if self._ending:
+        if self._ending and not (self._drains and self._current is not None and not self._current.node.last):
             return
         if self._failure is not None:
             log.error("the old node did not end in order", exc_info=self._failure)
@@ -251,6 +255,7 @@ class Nodes:
 
     def _end_current(self) -> None:
         assert self._current is not None, "run has begun"
+        self._current.node.last = self._ending
         self._current.node.stop.set()
         self._thread.join()
 

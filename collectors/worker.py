@@ -41,7 +41,7 @@ class Worker:
         self._place = Place(shard, SharedBuckets(buckets), self._serve)
         self._now: _Answering | None = None
         self._text = self._text_of(self._line.hear(None))
-        self.nodes = Nodes(path, make=self._make, check=lambda *_: (), handed=lambda: self._text)
+        self.nodes = Nodes(path, None, self._make, check=lambda *_: (), handed=lambda: self._text)
 
     def run(self) -> None:
         """Work until `nodes` is told to end. Raises what `Nodes.run` raises."""

@@ -1,12 +1,13 @@
-"""The command group. Commands are imported when they are called, so that `--help` stays instant."""
+"""Where the program starts: `outrider`, or `python -m outrider.cli.main`."""
 
-import importlib
 import sys
+from typing import Any
 
-import click
+from outrider.cli.following import follow, plainly
 
 COMMANDS = {
     "node": "Collect the logs of all pods on this node.",
+    "sidecar": "Deliver the log files of the pod that it is part of.",
     "intake": "Stand in for Cloud Logging and Datadog logs on this machine.",
     "demo": "Show everything at work on this machine.",
     "audit": "Account for every byte and record of a running collector.",
@@ -15,32 +16,22 @@ COMMANDS = {
 }
 
 
-class _Lazy(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = getattr(importlib.import_module(f"outrider.cli.{cmd_name}"), cmd_name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+def start() -> None:
+    """Do what the command line says."""
+    if plain := plainly(sys.argv[1:]):
+        follow(*plain)
+    else:
+        __getattr__("main")(prog_name="outrider")
 
 
-@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "OUTRIDER"})
-@click.version_option(package_name="outrider", message="%(prog)s %(version)s")
-def main() -> None:
-    """Pods' logs, brought to Google Cloud and Datadog.
+def __getattr__(name: str) -> Any:
+    """`main` is the command group; whoever does not ask for it goes without click."""
+    if name != "main":
+        raise AttributeError(name)
+    from outrider.cli.group import main
 
-    \b
-    Exit codes: 0 done, 1 findings, 2 wrong usage, 69 a destination or server is out of reach,
-    78 the configuration is wrong, 130 interrupted.
-    """
+    return main
 
 
 if __name__ == "__main__":
-    sys.argv[0] = "outrider"
-    main(prog_name="outrider")
+    start()

@@ -6,7 +6,6 @@ and compared at the end, since a route may name an exporter that is itself in tr
 """
 
 import os
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -46,17 +45,19 @@ def check(root: Node, findings: Findings) -> Config | None:
     return None if failed or not isinstance(config, Config) else config
 
 
-@dataclass(frozen=True, slots=True)
-class _Reference:
+class _Reference(msgspec.Struct, frozen=True):
+    """An exporter that a route names, and where."""
+
     name: str
     node: Node
     path: str
 
 
-@dataclass(slots=True)
-class _Walk:
+class _Walk(msgspec.Struct):
+    """One pass over a file; what it finds goes into `findings`."""
+
     findings: Findings
-    references: list[_Reference] = field(default_factory=list)
+    references: list[_Reference] = []
 
     def read(self, shape: Shape, node: Node, path: str) -> Any:
         match shape:

@@ -1,8 +1,9 @@
 """Where a check notes what it finds, and how it reads a string: with its variables expanded."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+import msgspec
 
 from outrider.config.expand import expand
 from outrider.config.problems import Problem
@@ -16,13 +17,12 @@ class _Invalid:
 INVALID: Final = _Invalid()
 
 
-@dataclass(slots=True)
-class Findings:
+class Findings(msgspec.Struct):
     """The problems of one file so far, and the environment that its variables are taken from."""
 
     file: str
     env: Mapping[str, str]
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = []
 
     def error(self, at: Node | Entry, path: str, message: str, hint: str = "") -> _Invalid:
         """Note an error; what is returned can stand in for the value."""

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -18,8 +17,7 @@ _API = "https://${KUBERNETES_SERVICE_HOST:-kubernetes.default.svc}:${KUBERNETES_
 _HOSTS = ("NODE_IP", "KUBERNETES_SERVICE_HOST")  # an IPv6 address needs brackets in a URL
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True):
     """What came out of reading a file: the configuration (None if there are errors), and errors and warnings in
     the order of the file."""
 

@@ -46,3 +46,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     by_folded = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), by_folded, n=1, cutoff=0.6)
     return f'did you mean "{by_folded[close[0]]}"?' if close else ""
+
+
+class UnusableError(Exception):
+    """The configuration is sound by itself, and cannot be used here; the text says why, and the way out."""

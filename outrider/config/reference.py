@@ -1,7 +1,6 @@
 """The reference page of the configuration, written from the model's shapes and documentation."""
 
 import json
-from dataclasses import replace
 
 import msgspec
 
@@ -71,7 +70,9 @@ def _section(key: Key) -> str:
         return f"### `{key.name}`\n\n{_about(key)}\n\n{_table(rows)}"
     parts = [f"### `{key.name}`\n\n{_about(key)} A name is {allowed(key.shape.name).removeprefix('a name of ')}.\n"]
     for kind, record in key.shape.records.items():
-        keys = (replace(k, required=k.name == "kind" and kind != key.shape.default) for k in record.keys)
+        keys = (
+            msgspec.structs.replace(k, required=k.name == "kind" and kind != key.shape.default) for k in record.keys
+        )
         rows = [row for k in keys for row in _tree(f"{key.name}.<name>.{k.name}", k)]
         parts.append(f"#### `kind: {kind}`\n\n{record.doc}\n\n{_table(rows)}")
     return "\n".join(parts)

@@ -8,7 +8,6 @@ by name, so they cannot disagree with the model.
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal, Union
 
@@ -18,57 +17,49 @@ from outrider.config.problems import either
 from outrider.config.units import duration_text, size_text
 
 
-@dataclass(frozen=True, slots=True)
-class Doc:
+class Doc(msgspec.Struct, frozen=True):
     """What a key means, in one or two sentences; `default` says in words what stands in when the key is missing."""
 
     text: str
     default: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Bool:
+class Bool(msgspec.Struct, frozen=True):
     """true or false."""
 
 
-@dataclass(frozen=True, slots=True)
-class Int:
+class Int(msgspec.Struct, frozen=True):
     """A whole number from `low` to `high`."""
 
     low: int
     high: int
 
 
-@dataclass(frozen=True, slots=True)
-class Duration:
+class Duration(msgspec.Struct, frozen=True):
     """Seconds, more than `above` and at most `high`."""
 
     above: float
     high: float
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(msgspec.Struct, frozen=True):
     """Bytes from `low` to `high` (None: no upper bound)."""
 
     low: int = 0
     high: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(msgspec.Struct, frozen=True):
     """Bytes per second, at least `low`."""
 
     low: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fraction:
+class Fraction(msgspec.Struct, frozen=True):
     """A number from 0 to 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(msgspec.Struct, frozen=True):
     """A string: `pattern` is what the schema can say of it, `check` (raises ValueError with the reason) the rest.
 
     `role` is `exporter` for the name of an exporter, `file` for a path that should exist, and `verbatim` for a text in
@@ -81,30 +72,26 @@ class Text:
     role: Literal["", "exporter", "file", "verbatim"] = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """One of a few words."""
 
     words: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Hidden:
+class Hidden(msgspec.Struct, frozen=True):
     """A secret: one of `words`, `{file: path}`, and unless `only_file` also `{env: X}` or the value itself."""
 
     words: tuple[str, ...] = ()
     only_file: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Nullable:
+class Nullable(msgspec.Struct, frozen=True):
     """The shape, or null."""
 
     item: "Shape"
 
 
-@dataclass(frozen=True, slots=True)
-class Many:
+class Many(msgspec.Struct, frozen=True):
     """A list of `item`; with `single`, one item may stand for a list of one."""
 
     item: "Shape"
@@ -113,23 +100,20 @@ class Many:
     single: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Pairs:
+class Pairs(msgspec.Struct, frozen=True):
     """A mapping whose keys are free (`key` is a Text) or some of a few words (a Choice), all to values of `item`."""
 
     key: Text | Choice
     item: "Shape"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckEntry:
+class CheckEntry(msgspec.Struct, frozen=True):
     """`{name: {settings}}`: the settings are the check's own affair, except that secrets in them are hidden."""
 
     name: Text
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     """One key of a record: its name in the file, its attribute in the model, and what it means."""
 
     name: str
@@ -140,8 +124,7 @@ class Key:
     default: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """A mapping with known keys, read into the struct `type`.
 
     `either` (the struct's class attribute of that name) are groups of keys of which exactly one may be used; the
@@ -163,8 +146,7 @@ class Record:
         return next((k for k in self.keys if k.name == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Variants:
+class Variants(msgspec.Struct, frozen=True):
     """A mapping from free names to records, told apart by their key `kind` (the first is meant if it is missing)."""
 
     name: Text
@@ -182,8 +164,7 @@ Shape = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Members:
+class Members(msgspec.Struct, frozen=True):
     """In an annotation of a list: the bounds of `Many`. In one of a record: how many keys at least."""
 
     at_least: int = 0
@@ -226,7 +207,7 @@ def shape_of(annotation: Any) -> Shape:
         return Bool()
     if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
         record = record_of(bare)
-        return replace(record, at_least=members.at_least)
+        return msgspec.structs.replace(record, at_least=members.at_least)
     raise TypeError(f"no shape for {annotation!r}")
 
 

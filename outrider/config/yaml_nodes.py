@@ -8,9 +8,10 @@ values a node stands for is counted along, so that aliases of aliases cannot mul
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+import msgspec
 
 _TAG = "tag:yaml.org,2002:"
 _MAX_DEPTH = 60
@@ -28,8 +29,7 @@ _HINTS = {
 }
 
 
-@dataclass(slots=True)
-class Node:
+class Node(msgspec.Struct):
     """A value and where it stands. `value` is a scalar, a list of nodes or a dict of entries; lines count from 1."""
 
     value: Any
@@ -45,8 +45,7 @@ class Node:
         return [n.plain for n in self.value] if isinstance(self.value, list) else self.value
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(msgspec.Struct):
     """A key's place and its value."""
 
     line: int
@@ -54,8 +53,7 @@ class Entry:
     node: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True):
     """What is wrong with the YAML itself."""
 
     line: int

@@ -18,10 +18,10 @@ OFFSET_MASK = (1 << TURN_BITS) - 1
 
 
 def stream_id(stream: Stream) -> bytes:
-    """65 bits of pod uid, container and restart: 13 characters that sort anywhere, but alike for all lines of the
+    """65 bits of pod uid, container and run: 13 characters that sort anywhere, but alike for all lines of the
     stream.
     """
-    digest = hashlib.blake2b(f"{stream.uid}/{stream.container}/{stream.restart}".encode(), digest_size=10).digest()
+    digest = hashlib.blake2b(f"{stream.uid}/{stream.container}/{stream.run}".encode(), digest_size=10).digest()
     return base64.b32hexencode(digest)[:13].lower()
 
 

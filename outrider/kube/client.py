@@ -9,17 +9,17 @@ case that `outrider.kube.pods.from_config` describes. A CA file is read again af
 
 import contextlib
 import os
+import socket
 import ssl
 import threading
 from collections.abc import Generator, Mapping
+from http.client import HTTPResponse, IncompleteRead
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlencode
-
-import urllib3
-from urllib3 import exceptions
+from urllib.parse import urlencode, urlsplit
 
 from outrider.model.clock import Clock
+from outrider.model.connections import FAILURES, Connections, headers_of
 
 MAX_BODY = 256 << 20
 MAX_LINE = 16 << 20
@@ -70,8 +70,8 @@ class KubeClient:
     ) -> None:
         self.url = url.rstrip("/")
         self._token, self._ca, self._clock, self._verify = token, ca, clock, verify
-        self._pool: urllib3.PoolManager | None = None
-        self._open: urllib3.BaseHTTPResponse | None = None
+        self._pool: Connections | None = None
+        self._open: socket.socket | None = None
         self._lock = threading.Lock()
         self._closed = False
 
@@ -111,42 +111,32 @@ class KubeClient:
     def _stream(
         self, path: str, params: Mapping[str, str], accept: str, timeout: float
     ) -> Generator[bytes, None, None]:
-        response = None
+        headers = {"Accept": accept, "User-Agent": "outrider"}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {_read(self._token)}"
+        target = f"{urlsplit(self.url).path}{path}?{urlencode(params)}".rstrip("?")
         try:
-            response = self._request(f"{self.url}{path}?{urlencode(params)}".rstrip("?"), accept, timeout)
-            self._check(path, response)
-            while chunk := response.read1(65536):
-                yield chunk
-        except (exceptions.HTTPError, OSError) as e:
+            with self._connections().request("GET", None, headers, self._sent, target, timeout) as response:
+                self._check(path, response)
+                while chunk := response.read1(65536):
+                    yield chunk
+                if response.length:
+                    raise IncompleteRead(b"", response.length)
+        except FAILURES as e:
             raise self._error(path, e, timeout) from e
         finally:
             with self._lock:
                 self._open = None
-            if response is not None:
-                response.close()
 
-    def _request(self, url: str, accept: str, timeout: float) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept": accept, "User-Agent": "outrider"}
-        if self._token is not None:
-            headers["Authorization"] = f"Bearer {_read(self._token)}"
-        response = self._connections().request(
-            "GET",
-            url,
-            headers=headers,
-            preload_content=False,
-            redirect=False,
-            retries=False,
-            timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT, timeout), read=timeout),
-        )
+    def _sent(self, sock: socket.socket) -> None:
         with self._lock:
-            self._open = response
+            self._open = sock
             if self._closed:
-                _shut(response)
-        return response
+                _shut(sock)
 
-    def _connections(self) -> urllib3.PoolManager:
+    def _connections(self) -> Connections:
         if self._pool is None:
-            self._pool = urllib3.PoolManager(maxsize=1, ssl_context=self._tls())
+            self._pool = Connections(self.url, 1, CONNECT_TIMEOUT, CONNECT_TIMEOUT, self._tls())
         return self._pool
 
     def _tls(self) -> ssl.SSLContext | None:
@@ -161,10 +151,9 @@ class KubeClient:
         if not self._verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-            urllib3.disable_warnings(exceptions.InsecureRequestWarning)
         return context
 
-    def _check(self, path: str, response: urllib3.BaseHTTPResponse) -> None:
+    def _check(self, path: str, response: HTTPResponse) -> None:
         status = response.status
         if status == 200:
             return
@@ -177,15 +166,15 @@ class KubeClient:
             raise KubeError("gone", f"{where}: the resource version is too old")
         if status == 429 or status >= 500:
             kind = "throttled" if status == 429 else "server"
-            raise KubeError(kind, where, _retry_after(response.headers.get("Retry-After")))
+            raise KubeError(kind, where, _retry_after(headers_of(response).get("Retry-After")))
         raise KubeError("rejected", f"{where}; see kube.url")
 
     def _error(self, path: str, error: Exception, timeout: float) -> KubeError:
         where = f"GET {self.url}{path}"
-        if isinstance(error, exceptions.SSLError):
+        if isinstance(error, ssl.SSLError):
             self._pool = None  # the CA file is read again: it may have been replaced
             return KubeError("certificate", f"{where}: {error}; see kube.ca")
-        if isinstance(error, exceptions.TimeoutError) and not isinstance(error, exceptions.NewConnectionError):
+        if isinstance(error, TimeoutError):
             return KubeError("timeout", f"{where}: silent for {timeout:.0f} s")
         return KubeError("connection", f"{where}: {error}")
 
@@ -211,7 +200,7 @@ def _retry_after(value: str | None) -> float:
     return float(value) if value is not None and value.isdecimal() else 0.0
 
 
-def _shut(response: urllib3.BaseHTTPResponse) -> None:
+def _shut(sock: socket.socket) -> None:
     # A close would wait for the reader; a shutdown of the socket wakes it. It may already be closed, or handed back.
     with contextlib.suppress(OSError, ValueError, RuntimeError):
-        response.shutdown()
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from outrider.config.problems import UnusableError
 from outrider.kube.api import ApiSource
 from outrider.kube.client import KubeClient, Token, TokenFile
 from outrider.kube.kubelet import KubeletSource
@@ -44,7 +45,7 @@ class KubeConfig(Protocol):
     def ca(self) -> str | os.PathLike[str] | None: ...
 
 
-class KubeConfigError(Exception):
+class KubeConfigError(UnusableError):
     """The `kube` block leaves out something that cannot be found either; the text names the key and the way out."""
 
 

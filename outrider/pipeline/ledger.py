@@ -44,7 +44,7 @@ class Account:
             "pod": s.pod,
             "uid": s.uid,
             "container": s.container,
-            "restart": s.restart,
+            "restart": s.file or s.restart,
             "bytes": self.bytes._asdict(),
             "records": {
                 "read": self.entries,

@@ -17,8 +17,8 @@ from outrider.pipeline.followed import Followed
 from outrider.pipeline.redact import Redactor
 from outrider.tail.positions import Taken
 
-SLICE = 1000
-"""Records encoded at a time, at most."""
+SLICE = 500
+"""Records encoded at a time, at most: what they become should fit into the processor's cache."""
 
 
 class Packer:

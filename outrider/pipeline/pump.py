@@ -25,6 +25,7 @@ from outrider.pipeline.batch import Batch, BatchLimits
 from outrider.pipeline.ceilings import Buckets, own_buckets
 from outrider.pipeline.deadletters import DeadLetters
 from outrider.pipeline.deliver import Delivery
+from outrider.pipeline.draining import LastRound
 from outrider.pipeline.followed import Admission, Followed, PodBook, Standing
 from outrider.pipeline.ledger import Account, account_of
 from outrider.pipeline.looks import PAUSE, Looks
@@ -81,11 +82,7 @@ class Pump:
             "outrider_cut_records_total", "Records cut because they grew too long while being joined.", exporter=name
         )
         self._failures = counters.counter("outrider_pump_errors_total", "Unexpected failures of a pump.", exporter=name)
-        blind = counters.counter(
-            "outrider_routed_blind_total",
-            "Streams routed by their names alone, their pod being unknown.",
-            exporter=name,
-        )
+        blind = counters.counter("outrider_routed_blind_total", "Streams routed by their names alone.", exporter=name)
         self._admission = Admission(name, pods, routing, destination, joining, self._assembler, self._sampler, blind)
         self._packer = Packer(
             destination, dead_letters, redactor, limits.bytes, self._dispatch, self._commit, self._failed
@@ -101,7 +98,7 @@ class Pump:
         self._beat = clock.monotonic()
         self._accounts: list[Account] = []
         self._stopping = threading.Event()
-        self._grace = 0.0
+        self._grace, self._drained = 0.0, False
         self._threads = [threading.Thread(target=self._run, name=f"outrider-pump-{name}", daemon=True)]
         self._threads += [
             threading.Thread(target=self._send_all, name=f"outrider-send-{name}-{i}", daemon=True)
@@ -155,9 +152,11 @@ class Pump:
         asked.wait(2.0)
         return self._accounts
 
-    def stop(self, grace: float) -> None:
-        """Send what has been read, wait for answers for at most `grace` seconds, commit what was answered, and end."""
-        self._grace = grace
+    def stop(self, grace: float, drain: bool = False) -> None:
+        """Send what has been read, wait for answers for at most `grace` seconds, commit what was answered, and end.
+        `drain`: whoever wrote has ended, so everything is read that is there, as far as there is time.
+        """
+        self._grace, self._drained = grace, drain
         self._stopping.set()
         self._inbox.put(lambda: None)
         pump, *senders = self._threads
@@ -257,7 +256,6 @@ class Pump:
             try:
                 busy |= self._attend(followed, now)
             except Exception:
-                self._failed()
                 self._lay_aside(reader)
         return False
 
@@ -265,6 +263,7 @@ class Pump:
         """A stream that breaks an assumption must not take the others with it: it rests until it changes. What was
         read of it and not brought is read again after a restart, for nothing behind that is ever settled.
         """
+        self._failed()
         reader.sent(0, b"")
         self._turns.remove(reader)
         self._require_watcher().arm(reader.files)
@@ -354,19 +353,16 @@ class Pump:
         while self._flying >= self._limits.in_flight and not self._stopping.is_set():
             self._listen(1.0)
             self._beat = self._clock.monotonic()
-        batch = self._packer.take_batch()
         self._last_dispatch = self._clock.monotonic()
         self._flying += 1
-        self._outbox.put(batch)
+        self._outbox.put(self._packer.take_batch())
 
     def _send_all(self) -> None:
         while (batch := self._outbox.get()) is not None:
             try:
                 batch.rejected = self.delivery.deliver(batch.pieces, batch.count)
             except Exception:
-                log.exception(
-                    "%s: unexpected failure while sending; the batch is read again after a restart", self.name
-                )
+                log.exception("%s: unexpected failure while sending; the batch is read again next time", self.name)
             batch.pieces = []
             self._inbox.put(partial(self._landed, batch))
 
@@ -389,12 +385,21 @@ class Pump:
 
     def _wind_up(self) -> None:
         deadline = self._clock.monotonic() + self._grace
-        if self._packer.batch.spans:
-            self._dispatch()
-        while self._flying and (left := deadline - self._clock.monotonic()) > 0:
-            self._listen(min(left, 0.1))
+        last_round = LastRound(self._admission, self._packer, self._may_read, self._lay_aside, self._clock)
+        self._listen(0.0)
+        more = True
+        while more:
+            more = self._drained and last_round.run([*self._followed.values()], deadline)  # and after the answers
+            if self._packer.batch.spans:
+                self._dispatch()
+            while self._flying and (left := deadline - self._clock.monotonic()) > 0:
+                self._listen(min(left, 0.1))
         self._abandon.set()
         for _ in range(self._limits.in_flight):
             self._outbox.put(None)
         while self._flying and self._clock.monotonic() < deadline + LAST_COMMITS:
             self._listen(0.05)
+
+    def _may_read(self) -> bool:
+        self._listen(0.0 if self._flying < self._limits.in_flight else 0.1)
+        return self._flying < self._limits.in_flight

@@ -3,16 +3,14 @@
 """
 
 import logging
-import socket
 import threading
 from collections.abc import Callable
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import orjson
 
 from outrider.model.counters import Readings, exposition
+from outrider.pipeline.pages import Page, PageServer
 
 log = logging.getLogger(__name__)
 
@@ -36,29 +34,13 @@ class Telemetry:
     ) -> None:
         self._listen = listen
         self.readings, self.health, self.ready, self.ledger = readings, health, ready, ledger
-        self._server: ThreadingHTTPServer | None = None
+        self._server: PageServer | None = None
 
     def start(self) -> None:
         """Begin to listen. An address that cannot be had is said and lived without: delivery matters more."""
         host, _, port = self._listen.rpartition(":")
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            timeout = 10
-
-            def do_GET(self) -> None:
-                status, kind, body = outer._answer(self.path)
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                """Probes come every few seconds; nobody wants to read of them."""
-
         try:
-            self._server = (_Server6 if ":" in host else _Server)((host.strip("[]"), int(port)), Handler)
+            self._server = PageServer(host, int(port), self._answer)
         except OSError as e:
             log.error("telemetry.listen %s: %s; metrics and probes are not served", self._listen, e.strerror or e)
             return
@@ -71,7 +53,7 @@ class Telemetry:
             self._server.shutdown()
             self._server.server_close()
 
-    def _answer(self, path: str) -> tuple[int, str, bytes]:
+    def _answer(self, path: str) -> Page:
         path = path.partition("?")[0]
         if path == "/metrics":
             return 200, "text/plain; version=0.0.4; charset=utf-8", exposition(self.readings.families()).encode()
@@ -85,16 +67,3 @@ class Telemetry:
             trouble = probes[path]()
             return (503, "text/plain", f"{trouble}\n".encode()) if trouble else (200, "text/plain", b"ok\n")
         return 404, "text/plain", b"there are /metrics, /healthz, /readyz and /ledger\n"
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
-        """A scraper that hangs up in the middle is nobody's news."""
-        log.debug("telemetry", exc_info=True)
-
-
-class _Server6(_Server):
-    address_family = socket.AF_INET6

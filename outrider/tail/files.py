@@ -20,10 +20,12 @@ from collections.abc import Callable
 from outrider.model.clock import Clock
 from outrider.model.counters import Counters
 from outrider.model.stream import Stream
+from outrider.tail.alike import told_apart
+from outrider.tail.directories import mtime_of
+from outrider.tail.forms import RUNTIME, Form
 from outrider.tail.generation import Generation, look
 from outrider.tail.head import Head
 from outrider.tail.links import Links
-from outrider.tail.names import belongs
 from outrider.tail.rotation import Close, Gone, Open, Rebind, Reopen, Rotation, Seen
 
 log = logging.getLogger(__name__)
@@ -37,11 +39,11 @@ class StreamFiles:
     """All generations of one stream, in the order in which they are to be read: as they were begun, the growing one
     last.
 
-    `path` is the live log; `readers` names who will read it; `changed` is called (from the watching thread) whenever
-    there is something new to read or to know. `gone` is true once no file of the stream is left on the disk, `over`
-    once none but our own links (`links`: their names and inodes) is; `troubled` while one of them, or a directory,
-    cannot be read. Made from what another one was `before` (that nobody uses any more) it takes over its open files;
-    `through` are those who had dealt with all of a stream that was gone.
+    `path` is the live log, `form` what its files look like; `readers` names who will read it; `changed` is called (from
+    the watching thread) whenever there is something new to read or to know. `gone` is true once no file of the stream
+    is left on the disk, `over` once none but our own links (`links`: their names and inodes) is; `troubled` while one
+    of them, or a directory, cannot be read. Made from what another one was `before` (that nobody uses any more) it
+    takes over its open files; `through` are those who had dealt with all of a stream that was gone.
     """
 
     def __init__(
@@ -53,8 +55,10 @@ class StreamFiles:
         counters: Counters,
         links: Links | None = None,
         before: "StreamFiles | None" = None,
+        form: Form = RUNTIME,
     ) -> None:
         self.stream = stream
+        self.form = form
         self.path = path
         self.readers = readers
         self.generations: tuple[Generation, ...] = () if before is None else before.generations
@@ -132,6 +136,8 @@ class StreamFiles:
             files: list[tuple[Seen, int | None]] = []
             try:
                 self._look_at_all(candidates, files)
+                if self.form.by_time:
+                    files[:] = told_apart(files, self.generations)
                 candidates = self._candidates()
                 whole = candidates == [(seen.path, seen.inode) for seen, _ in files]
                 if candidates is not None and (whole or not attempts_left):
@@ -163,7 +169,7 @@ class StreamFiles:
         for path, inode in candidates:
             gz = path.endswith(".gz")
             try:
-                fd, inode, head = look(path, gz)
+                fd, inode, head = look(path, gz, self.form.identify)
             except FileNotFoundError:
                 continue  # the next listing will tell where it went
             except OSError as e:
@@ -175,7 +181,8 @@ class StreamFiles:
 
     def _seen(self, path: str, inode: int, head: Head | None) -> Seen:
         held = self._links is not None and path.startswith(self._held)
-        return Seen(path, inode, head, path == self.path, path.endswith(".gz"), held)
+        order = mtime_of(path) if self.form.by_time else 0
+        return Seen(path, inode, head, path == self.path, path.endswith(".gz"), held, order)
 
     def _candidates(self) -> list[tuple[str, int]] | None:
         """Path and inode of every file that may belong to the stream; None if a directory cannot be listed."""
@@ -184,7 +191,7 @@ class StreamFiles:
             directory, name = os.path.split(path)
             try:
                 if path != self._held:
-                    entries = [e for e in sorted(os.listdir(directory)) if belongs(e, name)]
+                    entries = [e for e in sorted(os.listdir(directory)) if self.form.belongs(e, name)]
                 else:
                     entries = sorted(self._links.names(self.stream)) if self._links else []
             except (FileNotFoundError, NotADirectoryError):
@@ -242,13 +249,13 @@ class StreamFiles:
         for key in [k for k, g in known.items() if g.gone and not g.waiting and not g.owed]:
             self._machine.forget(key)
             del known[key]
-        self.generations = tuple(sorted(known.values(), key=lambda g: (g.closed_at is None, g.key)))
+        self.generations = tuple(sorted(known.values(), key=lambda g: (g.closed_at is None, g.order, g.key)))
 
     def _opened(self, seen: Seen, files: list[tuple[Seen, int | None]]) -> dict[str, Generation]:
         fd = _take(files, seen)
         if seen.head is None or fd is None:
             return {}  # cannot be: what is not known yet was identified through a descriptor
-        return {seen.head.key: Generation(seen.head, seen.path, seen.inode, fd, seen.gz, self.readers)}
+        return {seen.head.key: Generation(seen.head, seen.path, seen.inode, fd, seen.gz, self.readers, seen.order)}
 
 
 def _take(files: list[tuple[Seen, int | None]], seen: Seen) -> int | None:

@@ -17,6 +17,7 @@ import os
 import struct
 import threading
 import zlib
+from collections.abc import Callable
 
 from outrider.tail.head import HEAD_BYTES, START_BYTES, Head, identify
 
@@ -60,7 +61,8 @@ class Generation:
     `closed_at` (monotonic seconds; None: it may grow) and `gone` mirror the rotation machine's commands. `waiting` are
     the readers that have not read it to the end, `owed` those whose destination has not answered for all of it;
     `unowed_since` is for the hold to note when the latter became empty. `spare`: another file holds the same.
-    `given_up` is the cause for which it was let go unread, until another file takes its place.
+    `given_up` is the cause for which it was let go unread, until another file takes its place. `order` is where it
+    stands among those of the stream, before its key.
     """
 
     __slots__ = (
@@ -75,6 +77,7 @@ class Generation:
         "gz",
         "head",
         "inode",
+        "order",
         "owed",
         "path",
         "spare",
@@ -82,11 +85,14 @@ class Generation:
         "waiting",
     )
 
-    def __init__(self, head: Head, path: str, inode: int, fd: int, gz: bool, readers: frozenset[str]) -> None:
+    def __init__(
+        self, head: Head, path: str, inode: int, fd: int, gz: bool, readers: frozenset[str], order: int = 0
+    ) -> None:
         self.head = head
         self.path = path
         self.inode = inode
         self.gz = gz
+        self.order = order
         self.closed_at: float | None = None
         self.gone = False
         self.spare = False
@@ -153,6 +159,21 @@ class Generation:
                 raise Shrunk(there)
             self._known = there
             return data
+
+    def beginning(self, size: int) -> bytes:
+        """Its first `size` bytes, or what there is; nothing if it cannot be read any more."""
+        found = b""
+        with self._lock, contextlib.suppress(OSError):
+            if self._fd is not None:
+                found = beginning(self._fd, self.gz, size)
+            else:
+                fd = os.open(self.path, _READ)
+                try:
+                    if os.fstat(fd).st_ino == self.inode:
+                        found = beginning(fd, self._packed, size)
+                finally:
+                    os.close(fd)
+        return found if found.startswith(self.head.start) else b""
 
     def rebind(self, path: str, inode: int, gz: bool, fd: int | None) -> None:
         """The generation lies in another file now, open as `fd` (this object's from here on; None: it cannot be
@@ -340,7 +361,12 @@ def _salvage(inflate: "zlib._Decompress", raw: bytes) -> bytes:
     return bytes(plain)
 
 
-def look(path: str, gz: bool) -> tuple[int, int, Head | None]:
+def beginning(fd: int, gz: bool, size: int) -> bytes:
+    """The first `size` bytes of a file, uncompressed, or what there is. Raises OSError."""
+    return _Gunzip().read(fd, 0, size) if gz else os.pread(fd, size, 0)
+
+
+def look(path: str, gz: bool, identify: Callable[[bytes], Head | None] = identify) -> tuple[int, int, Head | None]:
     """Open `path` and identify it: (descriptor, inode, head or None). The caller owns the descriptor. Raises
     OSError.
     """

@@ -47,8 +47,9 @@ class Head:
         return first.startswith(self.start)
 
 
-def identify(start: bytes) -> Head | None:
-    """The head of a file whose first bytes (up to START_BYTES) are `start`; None while they do not suffice.
+def identify(start: bytes, time: re.Pattern[bytes] = _TIME) -> Head | None:
+    """The head of a file whose first bytes (up to START_BYTES) are `start`; None while they do not suffice. `time`
+    finds the time in the first line: whole seconds, fraction and zone.
 
     The time of a docker line stands at its end, so there the first line must be whole.
     """
@@ -58,13 +59,13 @@ def identify(start: bytes) -> Head | None:
     if newline < 0 and len(start) < (START_BYTES if start[:1] == b"{" else HEAD_BYTES):
         return None
     first = start[: newline + 1] if newline >= 0 else start
-    nanoseconds, timestamp = _first_time(first)
+    nanoseconds, timestamp = _first_time(first, time)
     head = first[:HEAD_BYTES]
     return Head(f"{nanoseconds:016x}{zlib.crc32(head):08x}", head, timestamp)
 
 
-def _first_time(first: bytes) -> tuple[int, bytes]:
-    m = _TIME.search(first.lstrip(b"\0"))
+def _first_time(first: bytes, time: re.Pattern[bytes]) -> tuple[int, bytes]:
+    m = time.search(first.lstrip(b"\0"))
     if not m:
         return 0, b""
     seconds, fraction, zone = m.groups()

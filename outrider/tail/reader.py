@@ -18,7 +18,6 @@ from outrider.tail.books import Balance, Books
 from outrider.tail.cursors import Place
 from outrider.tail.files import StreamFiles
 from outrider.tail.generation import Damaged, Generation, GivenUp, Shrunk, Truncated
-from outrider.tail.lines import split
 from outrider.tail.losses import Losses
 from outrider.tail.positions import OFFSET_MASK, TURN_BITS, Span, Taken
 from outrider.tail.records import MAX_RECORD, Assembler
@@ -59,6 +58,7 @@ class Reader:
         self.ended = False
         self.at_end = False
         """The last `take` read all that there was of a file that grows."""
+        self._to_the_end = False
         self.inflight: deque[Span] = deque()
         self._places = dict(places)
         self._generation: Generation | None = None
@@ -97,6 +97,13 @@ class Reader:
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
+    def drain(self, now: float) -> Taken | None:
+        """As `take`, but nobody will write any more: a last line without a newline is whole, and so is what waits for
+        its continuation once there is nothing to read. None: all of it was said.
+        """
+        self._to_the_end = True
+        return self.take(now)
+
     def take(self, now: float) -> Taken | None:
         """The next records, or None if there is nothing to say now. Never raises for what a file does."""
         generation = self._generation or self._enter_next()
@@ -110,10 +117,11 @@ class Reader:
         except GivenUp as e:
             return self._give_up(generation, str(e)) if generation.gone else self._ripe(now)
         except Shrunk as e:
-            log.warning("%s is shorter than what was read of it: going on at byte %d", generation.path, e.size)
+            size = 0 if self.files.form.by_time else e.size  # a program's own file was truncated, and begins as before
+            log.warning("%s is shorter than what was read of it: going on at byte %d", generation.path, size)
             self._ends[self._turn] = self._offset
             self._books.end(self._turn, self._offset)
-            self._enter(generation, e.size)
+            self._enter(generation, size)
             return self._ripe(now)
         except OSError as e:
             return self._unreadable(generation, e, now)
@@ -131,7 +139,7 @@ class Reader:
         return self._consume(data if end == len(data) else data[:end], end, now)
 
     def _consume(self, chunk: bytes, length: int, now: float) -> Taken:
-        lines = split(chunk)
+        lines = self.files.form.split(chunk)
         records = self.assembler.feed(lines, self._position, now)
         self._offset += length
         self._books.read += length
@@ -159,7 +167,7 @@ class Reader:
 
     def _ripe(self, now: float) -> Taken | None:
         """Nothing new to read: the records whose rest has been waited for long enough."""
-        records = self.assembler.expire(now)
+        records = self.assembler.finish(now) if self._to_the_end else self.assembler.expire(now)
         return self._taken(records) if records else None
 
     def _look_further(self, data: bytes, now: float) -> Taken | None:
@@ -172,11 +180,11 @@ class Reader:
 
     def _at_end(self, generation: Generation, rest: bytes, now: float) -> Taken | None:
         closed_at = generation.closed_at
-        closed = closed_at is not None and now - closed_at >= LATE_WRITES
+        closed = closed_at is not None and (now - closed_at >= LATE_WRITES or self._to_the_end)
         if (self._position, len(rest)) != self._half_line[:2]:
             self._half_line = (self._position, len(rest), now)
         if rest:
-            if self._half_line_is_ripe(closed, now):
+            if self._to_the_end or self._half_line_is_ripe(closed, now):
                 self._half.add()
                 return self._consume(rest + b"\n", len(rest), now)
             return self._ripe(now)

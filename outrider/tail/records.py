@@ -284,8 +284,8 @@ class Assembler:
 
     def _take_back(self, out: Records, i: int, now: float) -> _Unfinished | None:
         """A record of this chunk turns out to be, maybe, the first line of a trace, unless it is a whole one."""
-        at, timestamp, std, content = out.row(i)
-        if not timestamp or self.joining.separator in content or not may_start(content):
+        at, _, std, content = out.row(i)
+        if self.joining.separator in content or not may_start(content):
             return None
         last = floor = at
         for reach in self._reaches:

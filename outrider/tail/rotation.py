@@ -17,15 +17,14 @@ live path holds another one. A file that has no name of kubelet's any more, only
 it, does not grow: it was deleted, compressed, or its pod is gone.
 """
 
-from dataclasses import dataclass, field
+import msgspec
 
 from outrider.tail.head import Head
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """One file of the stream as it is now. `head` is None while its first line is not complete; `held`: only our own
-    link names it.
+    link names it; `order`: which of two was written to later, where that is known.
     """
 
     path: str
@@ -34,17 +33,20 @@ class Seen:
     live: bool = False
     gz: bool = False
     held: bool = False
+    order: int = 0
+
+    def of(self, head: Head | None) -> "Seen":
+        """The same file as one of another generation."""
+        return msgspec.structs.replace(self, head=head)
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(msgspec.Struct, frozen=True):
     """A generation not known before is in this file."""
 
     seen: Seen
 
 
-@dataclass(frozen=True, slots=True)
-class Rebind:
+class Rebind(msgspec.Struct, frozen=True):
     """The generation `key` is now in this file (renamed, compressed, or the copy of a truncated one). One that was
     gone is as if opened: it may grow until it is closed.
     """
@@ -53,22 +55,19 @@ class Rebind:
     seen: Seen
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(msgspec.Struct, frozen=True):
     """Nothing will be appended to the generation `key` any more."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reopen:
+class Reopen(msgspec.Struct, frozen=True):
     """The generation `key`, closed before, may grow again."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(msgspec.Struct, frozen=True):
     """No file holds the generation `key` any more."""
 
     key: str
@@ -77,18 +76,19 @@ class Gone:
 Command = Open | Rebind | Close | Reopen | Gone
 
 
-@dataclass(slots=True)
-class _State:
+class _State(msgspec.Struct):
     seen: Seen
     closed: bool = False
     gone: bool = False
 
 
-@dataclass(slots=True)
 class Rotation:
     """The generations of one stream, as far as the observations tell."""
 
-    _known: dict[str, _State] = field(default_factory=dict)
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[str, _State] = {}
 
     def observe(self, files: list[Seen]) -> list[Command]:
         """Take in all files of the stream as they are now; what has to be done about it, in order."""
@@ -132,8 +132,8 @@ class Rotation:
         for f in files:
             if f.live:
                 return f.head.key if f.head else None
-        growable = (k for k, seen in best.items() if not (seen.gz or seen.held or self._known[k].closed))
-        return max(growable, default=None)
+        growable = ((seen.order, k) for k, seen in best.items() if not (seen.gz or seen.held or self._known[k].closed))
+        return max(growable, default=(0, None))[1]
 
 
 def _best(files: list[Seen]) -> dict[str, Seen]:

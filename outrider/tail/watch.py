@@ -1,9 +1,10 @@
 """Which streams are there, and which of them have something new?
 
-One thread watches the tree of pods. A directory that changes is listed again, and only that one; a log that turns up
-becomes a `StreamFiles`; a rotation makes the stream look at its files again. What is being read is read by polling
-its descriptor (the readers do that themselves), so a busy file costs no events; a reader that has had nothing for a
-while *arms* its file, and is called back when it is written to.
+One thread watches directories. Which ones, and which of the files in them are logs, a finder knows (`finder.py`). A
+directory that changes is listed again, and only that one; a log that turns up becomes a `StreamFiles`; a rotation makes
+the stream look at its files again. What is being read is read by polling its descriptor (the readers do that
+themselves), so a busy file costs no events; a reader that has had nothing for a while *arms* its file, and is called
+back when it is written to.
 
 Where inotify is not to be had (no instance or watches left) or stays silent though files grow (network file systems),
 the same questions are asked by polling: modification times of directories, sizes of quiet files. A slow poll runs
@@ -20,17 +21,18 @@ from functools import partial
 
 from outrider.model.clock import Clock
 from outrider.model.counters import Counters
-from outrider.model.shard import ALONE, Shard
 from outrider.model.stream import Stream
 from outrider.tail.directories import Directories, Directory, inode_of, mtime_of
 from outrider.tail.files import StreamFiles
+from outrider.tail.finder import Finder
 from outrider.tail.hold import Hold
 from outrider.tail.inotify import Event, Inotify, drain
-from outrider.tail.names import is_container, pod_directory, restart_of
 from outrider.tail.quiet import QuietFiles
+from outrider.tail.tree import Tree
 
 log = logging.getLogger(__name__)
 
+Streams = list[StreamFiles]
 POLL_FILES = 1.0
 """Seconds between looks at the sizes of quiet files when inotify is not used."""
 POLL_DIRECTORIES = 3.0
@@ -47,29 +49,27 @@ _YOUNG = 30.0
 
 
 class Watcher:
-    """Follows the tree under `root`.
+    """Follows what a finder finds; kubelet's tree (`outrider.tail.tree`) if `root` is its path.
 
     `admit(stream)` says which exporters read a stream found (none: it is left alone); `found(files)` hands it over.
-    Both are called from the watching thread, as are the streams' own `changed` callbacks. Directories of containers
-    that belong to another process's `shard` are not looked into.
+    Both are called from the watching thread, as are the streams' own `changed` callbacks.
     """
 
     def __init__(
         self,
-        root: str,
+        root: str | Finder,
         admit: Callable[[Stream], frozenset[str]],
         found: Callable[[StreamFiles], None],
         clock: Clock,
         counters: Counters,
         inotify: bool = True,
         hold: Hold | None = None,
-        shard: Shard = ALONE,
     ) -> None:
-        self.root = root
+        self._finder = Tree(root) if isinstance(root, str) else root
         self.scanned = threading.Event()
         self._admit, self._found = admit, found
         self._clock, self._counters = clock, counters
-        self._hold, self._shard = hold, shard
+        self._hold = hold
         self._streams: dict[str, StreamFiles] = {}
         self._refused: set[str] = set()
         self._adopted: dict[str, StreamFiles] = {}
@@ -113,7 +113,7 @@ class Watcher:
         if inotify is not None:
             inotify.close()
 
-    def bequest(self) -> list[StreamFiles]:
+    def bequest(self) -> Streams:
         """Every stream with open files, for the watcher that comes after this one has stopped."""
         return [*self._streams.values(), *(self._hold.left() if self._hold is not None else ())]
 
@@ -131,10 +131,10 @@ class Watcher:
         """None, or why the tree is not watched any more."""
         still = self._clock.monotonic() - self._beat
         if not self._thread.is_alive() or still > STUCK_AFTER:
-            return f"the thread that watches {self.root} has ended, or stood still for {still:.0f} s"
+            return f"the thread that watches {self._finder.name} has ended, or stood still for {still:.0f} s"
         return None
 
-    def streams(self) -> list[StreamFiles]:
+    def streams(self) -> Streams:
         """Everything followed now."""
         return list(self._streams.values())
 
@@ -154,26 +154,23 @@ class Watcher:
             if self._wake_in >= 0:
                 os.write(self._wake_in, b"!")
 
+    def look_a_last_time(self) -> None:
+        """Find what was written or came up since the last look. After `stop`, for who will read to the end."""
+        self._scan()
+        self._rescan(self._directories.all())
+        for files in self.streams():
+            self.guarded(partial(self._refresh, files))
+
     # -- the watching thread ------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._guarded(self._scan_root)
-        self._guarded(self._take_up_held)
+        self._scan()
+        self.guarded(self._take_up_held)
         self.scanned.set()
         while not self._stop.is_set():
             self._beat = self._clock.monotonic()
-            if not self._guarded(self._turn):
+            if not self.guarded(self._turn):
                 self._stop.wait(TICK)
-
-    def _guarded(self, step: Callable[[], None]) -> bool:
-        try:
-            step()
-        except Exception:
-            # Whatever a stranger's file system answers, the other streams go on.
-            log.exception("watching %s", self.root)
-            self._counters.counter("outrider_watch_errors_total", "Unexpected failures while watching the tree.").add()
-            return False
-        return True
 
     def _turn(self) -> None:
         if self._inotify is None:
@@ -188,7 +185,7 @@ class Watcher:
             self._fall_back(exhausted)
         self._poll()
 
-    def _take_in(self, events: list[Event]) -> None:
+    def _take_in(self, events: Iterable[Event]) -> None:
         """Each directory that changed is listed once, after the last of the events."""
         changed: dict[Directory, None] = {}
         for event in events:
@@ -211,7 +208,7 @@ class Watcher:
     def _rescan(self, directories: Iterable[Directory]) -> None:
         for directory in directories:
             if self._directories.get(directory.path) is directory:
-                self._guarded(directory.rescan)
+                self.guarded(directory.rescan)
 
     def _stirred(self, files: StreamFiles, path: str) -> None:
         if path in files.unidentified:
@@ -225,15 +222,16 @@ class Watcher:
     def _poll(self) -> None:
         now = self._clock.monotonic()
         polling = self._inotify is None
-        known = self._directories.get(self.root)
-        if known is None or known.entry != inode_of(self.root):
-            self._scan_root()
+        for root in self._finder.roots:
+            known = self._directories.get(root)
+            if known is None or known.entry != inode_of(root):
+                self._finder.scan(self, root)
         directories = self._directories.all()
         if now - self._polled_directories >= (POLL_DIRECTORIES if polling else POLL_BESIDE_INOTIFY):
             self._polled_directories = now
             self._poll_directories(directories)
         elif polling:
-            self._poll_directories(d for d in directories if d.path == self.root or now - d.since <= _YOUNG)
+            self._poll_directories(d for d in directories if d.path in self._finder.roots or now - d.since <= _YOUNG)
         if now - self._retried >= POLL_DIRECTORIES:
             self._retried = now
             self._rescan(d for d in directories if d.unreadable)
@@ -273,10 +271,12 @@ class Watcher:
         )
         self._counters.counter("outrider_inotify_fallbacks_total", "Changes from inotify to polling.").add()
 
-    # -- directories --------------------------------------------------------------------------------------------------
+    # -- what finders ask for -----------------------------------------------------------------------------------------
 
-    def _list(self, path: str, entry: int, rescan: Callable[[], None]) -> dict[str, int] | None:
-        """The names in `path` with their inode numbers; None if it is gone or cannot be read now."""
+    def list(self, path: str, entry: int, rescan: Callable[[], None]) -> dict[str, int] | None:
+        """The names in `path` with their inode numbers; None if it is gone or cannot be read now. `rescan` is called
+        whenever they change; `entry` is the inode number that its name has.
+        """
         try:
             return self._directories.names(path, entry, rescan, self._inotify)
         except (FileNotFoundError, NotADirectoryError):
@@ -284,6 +284,68 @@ class Watcher:
         except OSError:
             pass  # said, and tried again
         return None
+
+    def is_new(self, path: str, entry: int) -> bool:
+        """Whether the directory is not followed yet; another one may have been followed under its name."""
+        known = self._directories.get(path)
+        if known is not None and known.entry != entry:
+            self._drop_directory(path)
+            known = None
+        return known is None
+
+    def guarded(self, step: Callable[[], None]) -> bool:
+        """Whether `step` came to its end."""
+        try:
+            step()
+        except Exception:
+            # Whatever a stranger's file system answers, the other streams go on.
+            log.exception("watching %s", self._finder.name)
+            self._counters.counter("outrider_watch_errors_total", "Unexpected failures while watching the tree.").add()
+            return False
+        return True
+
+    def followed_in(self, directory: str) -> set[str]:
+        """The logs in `directory` that are followed."""
+        return self._by_directory.get(directory, set()) & self._streams.keys()
+
+    def look(self, path: str) -> None:
+        """The files of the log `path`, which is followed, may have changed."""
+        if (files := self._streams.get(path)) is not None:
+            self._refresh(files)
+
+    def take_up(self, path: str, stream: Stream) -> None:
+        """There is a log at `path`: follow it, if somebody wants to read it."""
+        if path in self._refused or path in self._streams:
+            return
+        readers = self._admit(stream)
+        before = self._adopted.pop(path, None)
+        if not readers:
+            self._refused.add(path)
+            if before is not None:
+                before.close()
+            return
+        links = None if self._hold is None else self._hold.links
+        form = self._finder.form
+        files = StreamFiles(stream, path, readers, self._clock, self._counters, links, before, form)
+        self._streams[path] = files
+        self._refresh(files)
+        for reader in files.through if files.gone else ():  # it has forgotten where it was, and would begin again
+            files.leave(reader)
+        if not files.gone or any(g.waiting for g in files.generations):
+            self._found(files)
+
+    def odd(self, path: str, why: str) -> None:
+        """`path` is none of what is looked for."""
+        if path not in self._refused:
+            self._refused.add(path)
+            self._odd_names.add()
+            log.warning("%s is left alone: %s", path, why)
+
+    # -- directories and streams --------------------------------------------------------------------------------------
+
+    def _scan(self) -> None:
+        for root in self._finder.roots:
+            self.guarded(partial(self._finder.scan, self, root))
 
     def _drop_directory(self, directory: str) -> None:
         """It is gone, with everything inside."""
@@ -293,98 +355,29 @@ class Watcher:
         for path in streams & self._streams.keys():
             self._refresh(self._streams[path])
 
-    def _scan_root(self) -> None:
-        names = self._list(self.root, inode_of(self.root), self._scan_root) or {}
-        for name, inode in names.items():
-            path = os.path.join(self.root, name)
-            if pod_directory(name) is None:
-                if self._shard.owns(name, ""):  # one of the processes says it
-                    self._odd(path)
-            elif self._is_new(path, inode):
-                self._guarded(partial(self._scan_pod, path, inode))
-
     def _take_up_held(self) -> None:
         """Streams of which kubelet has nothing any more, but the hold has, or a watcher before this one had. What
         nobody reads needs no hold.
         """
         for stream in self._hold.links.streams() if self._hold is not None else ():
-            live = os.path.join(self.root, stream.key + ".log")
+            live = self._finder.path_of(stream)
             if live not in self._streams:
-                self._guarded(partial(self._admit_stream, live, stream.restart))
+                self.guarded(partial(self.take_up, live, stream))
             if self._hold is not None and live in self._refused:
                 self._hold.links.keep(stream, (), identified=None)
-        for files in list(self._adopted.values()):
-            self._guarded(partial(self._admit_stream, files.path, files.stream.restart))
-
-    def _scan_pod(self, path: str, entry: int) -> None:
-        names = self._list(path, entry, partial(self._scan_pod, path, entry)) or {}
-        uid = path.rpartition("_")[2]
-        for name, inode in names.items():
-            if not self._shard.owns(uid, name):
-                continue
-            container = os.path.join(path, name)
-            if self._is_new(container, inode) and os.path.isdir(container):
-                if is_container(name):
-                    self._guarded(partial(self._scan_container, container, inode))
-                else:
-                    self._odd(container)
-
-    def _is_new(self, path: str, inode: int) -> bool:
-        """Whether the directory is not followed yet; another one may have been followed under its name."""
-        known = self._directories.get(path)
-        if known is not None and known.entry != inode:
-            self._drop_directory(path)
-            known = None
-        return known is None
-
-    def _scan_container(self, path: str, entry: int) -> None:
-        names = self._list(path, entry, partial(self._scan_container, path, entry)) or ()
-        restarts = {restart for name in names if (restart := restart_of(name)) is not None}
-        found = {os.path.join(path, f"{restart}.log"): restart for restart in sorted(restarts)}
-        for live in (self._by_directory.get(path, set()) | found.keys()) & self._streams.keys():
-            found.pop(live, None)
-            self._refresh(self._streams[live])
-        for live, restart in found.items():
-            self._admit_stream(live, restart)
+        for files in [*self._adopted.values()]:
+            self.guarded(partial(self.take_up, files.path, files.stream))
 
     def _refresh_beside(self, directory: str) -> None:
-        self._list(directory, 0, partial(self._refresh_beside, directory))
-        for path in self._by_directory.get(directory, set()) & self._streams.keys():
+        self.list(directory, 0, partial(self._refresh_beside, directory))
+        for path in self.followed_in(directory):
             self._refresh(self._streams[path])
-
-    def _admit_stream(self, path: str, restart: int) -> None:
-        pod_path, container = os.path.split(os.path.dirname(path))
-        names = pod_directory(os.path.basename(pod_path))
-        if names is None or path in self._refused:
-            return
-        stream = Stream(names.namespace, names.pod, names.uid, container, restart)
-        readers = self._admit(stream)
-        before = self._adopted.pop(path, None)
-        if not readers:
-            self._refused.add(path)
-            if before is not None:
-                before.close()
-            return
-        links = None if self._hold is None else self._hold.links
-        files = StreamFiles(stream, path, readers, self._clock, self._counters, links, before)
-        self._streams[path] = files
-        self._refresh(files)
-        for reader in files.through if files.gone else ():  # it has forgotten where it was, and would begin again
-            files.leave(reader)
-        if not files.gone or any(g.waiting for g in files.generations):
-            self._found(files)
-
-    def _odd(self, path: str) -> None:
-        if path not in self._refused:
-            self._refused.add(path)
-            self._odd_names.add()
-            log.warning("%s is left alone: kubelet's tree is <namespace>_<pod>_<uid>/<container>/<restart>.log", path)
 
     def _refresh(self, files: StreamFiles) -> None:
         here, *elsewhere = files.directories()
         self._by_directory.setdefault(here, set()).add(files.path)
         for beside in elsewhere:  # docker: the log is a link, its rotations lie beside the target
-            if beside in self._directories or self._list(beside, 0, partial(self._refresh_beside, beside)) is not None:
+            if beside in self._directories or self.list(beside, 0, partial(self._refresh_beside, beside)) is not None:
                 self._by_directory.setdefault(beside, set()).add(files.path)
         files.refresh()
         armed: frozenset[str] = frozenset()

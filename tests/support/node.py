@@ -55,6 +55,9 @@ class NodeProcess:
         }
         self.main: tuple[str, ...] = MAIN
         """What the interpreter runs; a test may put a program of its own around it."""
+        self.command = "node"
+        self.env: dict[str, str] = {}
+        """Variables that it gets beside those of the tests."""
         self.before: tuple[str, ...] = ()
         """A command that ends by becoming its arguments: the child is started through it."""
         self.process: subprocess.Popen[bytes] | None = None
@@ -72,11 +75,11 @@ class NodeProcess:
         self._said = self.log.stat().st_size if self.log.exists() else 0
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [*self.before, sys.executable, *self.main, "node", "--config", str(path)],
+                [*self.before, sys.executable, *self.main, self.command, "--config", str(path)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.env},
             )
         if ready:
             until(lambda: not self.alive or self.is_ready(), timeout=20)

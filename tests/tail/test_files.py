@@ -201,12 +201,12 @@ def test_a_file_renamed_between_the_listing_and_the_opening(
     tree.look()
     real, renamed = files_module.look, path.with_name("0.log.1")
 
-    def late(name: str, gz: bool) -> Any:
+    def late(name: str, gz: bool, *rest: Any) -> Any:
         if name == str(path) and not renamed.exists():
             path.rename(renamed)
             if new_live:
                 path.write_bytes(line(2))
-        return real(name, gz)
+        return real(name, gz, *rest)
 
     monkeypatch.setattr(files_module, "look", late)
     tree.look()

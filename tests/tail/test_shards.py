@@ -12,6 +12,7 @@ from outrider.model.stream import Stream
 from outrider.tail.files import StreamFiles
 from outrider.tail.hold import DESCRIPTORS, Hold
 from outrider.tail.links import Links
+from outrider.tail.tree import Tree
 from outrider.tail.watch import Watcher
 from tests.support.wait import until
 
@@ -28,9 +29,8 @@ class Sharing:
         clock, root = SystemClock(), str(base / "pods")
         hold = Hold(str(base / "held"), 1 << 30, root, clock, self.counters, self.shard)
         readers = frozenset({"google"})
-        self.watcher = Watcher(
-            root, lambda _: readers, self.found.append, clock, self.counters, hold=hold, shard=self.shard
-        )
+        tree = Tree(root, self.shard)
+        self.watcher = Watcher(tree, lambda _: readers, self.found.append, clock, self.counters, hold=hold)
 
     @property
     def names(self) -> set[str]:

@@ -521,7 +521,7 @@ def test_a_file_that_could_not_be_opened_is_tried_again(root: Path, monkeypatch:
     put(root / "a_b_c" / "app" / "0.log")
     clock = ManualClock()
 
-    def look(path: str, _gz: bool) -> Any:
+    def look(path: str, _gz: bool, *_rest: Any) -> Any:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
 
     with Watching(root, clock=clock, start=False) as watching:

@@ -26,6 +26,7 @@ nodes). Labels and annotations become tags only as named here: the Agent's setti
 what Datadog makes of characters that it does not allow. Nothing else is changed; Datadog normalises the rest itself.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -199,7 +200,8 @@ def _known(stream: Stream, pod: Pod | None, cluster: Cluster) -> Iterator[str]:
     if pod is not None:
         yield from _run_tags(stream, pod.containers.get(stream.container, Container()))
     directory = f"{TREE}/{stream.namespace}_{stream.pod}_{stream.uid}/{stream.container}"
-    yield from _pairs({"filename": f"{stream.restart}.log", "dirname": directory})
+    directory, name = os.path.split(stream.file) if stream.file else (directory, f"{stream.restart}.log")
+    yield from _pairs({"filename": name, "dirname": directory})
 
 
 def _owner_tags(owner: Owner, pod: Pod) -> Iterator[str]:

@@ -30,9 +30,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
-import urllib3
 
 from outrider.model.clock import Clock, SystemClock
+from outrider.model.connections import FAILURES, Connections, TooLongError, headers_of, read
 
 SCOPES = ("https://www.googleapis.com/auth/logging.write", "https://www.googleapis.com/auth/monitoring.write")
 METADATA_HOST = "metadata.google.internal"
@@ -143,7 +143,6 @@ class GoogleToken:
         self._not_before = 0.0  # monotonic time until which a renewal ahead is not tried again
         self._tried: _Files | None = None  # what the last attempt came from
         self._subject: Path | None = None  # another issuer's token, if the file names one
-        self._http: urllib3.PoolManager | None = None
 
     def headers(self) -> dict[str, str]:
         token, now = self._token, self._clock.monotonic()
@@ -187,7 +186,7 @@ class GoogleToken:
         return fresh
 
     def _fetch(self, path: Path | None) -> _Token:
-        transport = _Transport(self._pool(), self._clock, self._deadline)
+        transport = _Transport(self._clock, self._deadline)
         now = self._clock.monotonic()
         self._tried = tried = self._files(path)
         if path is None:
@@ -198,17 +197,12 @@ class GoogleToken:
             headers, lifetime = _exchange(transport, path, credentials)
         return _Token(headers, now + max(lifetime - AHEAD, lifetime / 2), now + lifetime, tried)
 
-    def _pool(self) -> urllib3.PoolManager:
-        if self._http is None:
-            self._http = urllib3.PoolManager(maxsize=1, retries=False)
-        return self._http
-
 
 class _Transport:
     """The `google.auth.transport.Request` that google-auth calls: all exchanges of one renewal share one deadline."""
 
-    def __init__(self, http: urllib3.PoolManager, clock: Clock, seconds: float) -> None:
-        self._http, self._clock = http, clock
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
         self._seconds, self._end = seconds, clock.monotonic() + seconds
         self.status = 0  # of the last answer
 
@@ -224,23 +218,15 @@ class _Transport:
         del more  # client certificates: the answer to a request without one says what is missing
         left = self._end - self._clock.monotonic()
         wait = max(min(left, timeout or left), 0.001)
-        limits = urllib3.Timeout(connect=min(wait, 5.0), read=wait)
-        data = bytearray()
         try:
-            response = self._http.request(
-                method, url, body=body, headers=headers, timeout=limits, preload_content=False, redirect=False
-            )
-            try:
-                while chunk := response.read1(65536):
-                    data += chunk
-                    if self._clock.monotonic() > self._end or len(data) > 1 << 20:
-                        raise AuthError(f"{url} did not answer in full within {self._seconds:g} s", True)
-            finally:
-                response.close()
-        except (urllib3.exceptions.HTTPError, OSError) as e:
+            with Connections(url, 0, min(wait, 5.0), wait).request(method, body, headers or {}) as response:
+                data = read(response, 1 << 20, lambda: self._clock.monotonic() > self._end)
+        except TooLongError as e:
+            raise AuthError(f"{url} did not answer in full within {self._seconds:g} s", True) from e
+        except (*FAILURES, ValueError) as e:
             raise AuthError(f"{url} cannot be reached: {e}", True) from e
         self.status = response.status
-        return _Answer(response.status, response.headers, bytes(data))
+        return _Answer(response.status, headers_of(response), data)
 
 
 class _MetadataToken(msgspec.Struct):

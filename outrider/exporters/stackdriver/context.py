@@ -24,6 +24,10 @@ MAX_LABELS = 64
 """Labels that Cloud Logging takes with one entry (log_entry.proto); it refuses the entry beyond."""
 
 
+FILE_LABEL = "agent.googleapis.com/log_file_path"
+"""Where the Ops Agent has the path of a file (its `record_log_file_path`)."""
+
+
 def log_name(project: str, log_id: str) -> str:
     """`projects/<project>/logs/<log id>`, the id percent-encoded as log_entry.proto asks."""
     return f"projects/{project}/logs/{quote(log_id, safe='')}"
@@ -65,6 +69,8 @@ class StreamContext:
             std: _kept(log_name(project, std.decode() or "stdout")) for std in (b"stdout", b"stderr", b"")
         }
         self.labels = _labels(pod, cluster)
+        if stream.file:
+            self.labels[FILE_LABEL] = stream.file
         if len(self.labels) > MAX_LABELS:
             shed()
         self.lasts = {std: self.last(std, {}) for std in self._stdout_stderr_names}

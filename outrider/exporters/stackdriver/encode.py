@@ -80,7 +80,7 @@ class Encoder:
         kinds = self._kinds(records.contents)
         times = self._times.column(records.times)
         if times is None:
-            times = [self._time(time, begun) for time in records.times]
+            times = [self._time(time, std, begun) for time, std in zip(records.times, records.stds, strict=True)]
             kinds = [kind if time else _ODD for kind, time in zip(kinds, times, strict=True)]
         rows = Rows(ids(context.prefix(generation), records.at), times, records.stds, records.contents)
         entries = self._entries(kinds, rows, context)
@@ -113,10 +113,11 @@ class Encoder:
             kinds = [_ODD if len(c) > LONG else k for k, c in zip(kinds, contents, strict=True)]
         return kinds
 
-    def _time(self, time: bytes, begun: bytes) -> str:
+    def _time(self, time: bytes, std: bytes, begun: bytes) -> str:
         """A line without a usable time gets that of its file's first line; without that the server sets one."""
         good = self._times.good(time)
         if good is None:
-            self._timeless.add()
+            if time or not std:  # a program's own file need not have times
+                self._timeless.add()
             good = self._times.good(begun)
         return good or ""

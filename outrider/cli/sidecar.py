@@ -1,0 +1,25 @@
+"""`outrider sidecar`: deliver the log files of the pod that it is part of; SIGTERM ends it when all is delivered."""
+
+import click
+
+from outrider.cli.following import follow
+from outrider.cli.options import options
+
+
+@click.command()
+@options
+def sidecar(path: str, log_level: str) -> None:
+    """Deliver the log files in a volume of this pod.
+
+    Follows the files that `logs.files` names, one record a line. Runs until SIGTERM or SIGINT, then reads them to their
+    end, sends what it has read, saves its cursors and exits 0. SIGHUP, or a change of the configuration file, loads the
+    configuration anew; one that cannot be used changes nothing.
+
+    \b
+    What it has to know of its pod comes from environment variables (the downward API):
+      POD_NAMESPACE, POD_NAME, POD_UID    required
+      OUTRIDER_CONTAINER                  the container that writes the files  [default: outrider]
+      NODE_NAME                           the node, unless cluster.node gives it
+      OUTRIDER_POD_INFO                   a directory with the files `labels` and `annotations`
+    """
+    follow("sidecar", path, log_level)

@@ -1,0 +1,30 @@
+"""What the files of a stream look like: how they are cut into lines, told apart and named.
+
+Two forms are known. Container runtimes write lines with a time and the name of a stream in front, into files that
+kubelet names and rotates. Programs write lines as they please into files that they, or logrotate, rotate in a dozen
+ways.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from outrider.tail import head, lines, names, plain
+from outrider.tail.head import Head
+from outrider.tail.lines import Lines
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """`split` cuts a chunk of whole lines; `identify` tells the generation from a file's first bytes (None: they do not
+    suffice yet); `belongs(name, log)`: is the file `name` the log file `log`, or a rotation of it? `by_time`: the
+    files' modification times say which was begun first, for their first lines need not.
+    """
+
+    split: Callable[[bytes], Lines]
+    identify: Callable[[bytes], Head | None]
+    belongs: Callable[[str, str], bool]
+    by_time: bool = False
+
+
+RUNTIME = Form(lines.split, head.identify, names.belongs)
+PLAIN = Form(plain.split, plain.identify, plain.belongs, by_time=True)
