@@ -5,8 +5,9 @@ and the line's number. Making a template costs some microseconds, filling it in 
 of some thousand templates per file that are filled in again and again; they lie far enough apart (a megabyte) that no
 compressor sees one twice.
 
-Half of the items are text (logback, access logs, klog), half are JSON as Google's libraries write it, 310 bytes a line
-on the average. Where lines are to be joined, 2 % of the items are cut into two or three parts (P … F) and 1 % are stack
+Every other container writes text (logback and access logs, one in twenty klog), the others JSON as Google's libraries
+write it, with 2 % of the other kind in each (what a server prints before its logger is set up); 300 to 350 bytes a
+line. Where lines are to be joined, 2 % of the lines are parts (P … F, two or three to an item) and 1 % belong to stack
 traces of Java and Python. The parts are as short as other lines, and not 16 KiB as a runtime makes them, so that jobs
 with and without them can be compared by the line.
 
@@ -21,8 +22,10 @@ from dataclasses import dataclass
 import orjson
 
 MIXES = ("mixed", "text", "json")
-CUT, TRACES = 0.02, 0.01
-"""Shares of the items, in a load whose lines are to be joined."""
+CUT, TRACES = 0.02 / 2.5, 0.01 / 7
+"""Shares of the items, in a load whose lines are to be joined: 2 % and 1 % of the lines."""
+STRAYS = 0.02
+"""Share of the items of a container that are not of its kind."""
 TIME, OWN, NUMBER = b"%b", b"%b", b"%d"
 NO_TIME, NO_NUMBER = b"%.0b", b"%.0r"
 """Places that take their value and print nothing."""
@@ -82,11 +85,14 @@ def _klog(file: int, chance: random.Random) -> str:
     )
 
 
-_TEXTS: tuple[Callable[[int, random.Random], str], ...] = (_logback, _access, _klog)
+_TEXTS: tuple[Callable[[int, random.Random], str], ...] = (_logback, _access)
 
 
 def _text(file: int, chance: random.Random) -> str:
-    return chance.choices(_TEXTS, (55, 35, 10))[0](file, chance)
+    where = f" request={_hex(chance, 32)} region=europe-north1-{chance.choice('abc')} shard={chance.randrange(64)}"
+    if file % 20 == 18:
+        return _klog(file, chance) + where
+    return chance.choices(_TEXTS, (60, 40))[0](file, chance) + where
 
 
 def _json(file: int, chance: random.Random) -> str:
@@ -156,7 +162,8 @@ def item(file: int, chance: random.Random, mix: str, joined: bool) -> Item:
     """The next item of file number `file`. `mix` is one of MIXES; `joined`: some are cut, or stack traces."""
     if joined and (drawn := chance.random()) < CUT + TRACES:
         return Item("cut", _cut(file, chance)) if drawn < CUT else _trace(file, chance)
-    if mix == "json" or (mix == "mixed" and chance.random() < 0.5):
+    own = mix == "json" or (mix == "mixed" and file % 2 == 1)
+    if own is not (mix == "mixed" and chance.random() < STRAYS):
         return Item("json", [_line("stdout", "F", _open(_json(file, chance)))])
     std = "stderr" if chance.random() < 0.1 else "stdout"
     return Item("text", [_line(std, "F", _open(_text(file, chance)))])

@@ -3,6 +3,10 @@
 msgspec writes all entries of a slice in one go, for a fraction of what writing them one by one costs. Nearly always
 nobody needs to see them apart again. For when somebody does (one was refused, or they do not fit into a request
 together), msgspec finds where each begins and ends without making anything of it.
+
+What all entries of a stream have in common may be left out of them: a request that is for one stream alone says it
+once. In its place each entry has a line feed, of which there is none else in what msgspec writes; so for any other
+request it is put in (`spelled`) by one call into C.
 """
 
 from collections.abc import Iterable
@@ -15,16 +19,32 @@ _encode = msgspec.json.Encoder().encode
 _find = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
+MARK = b"\n"
+"""Where an entry would go on with what is common to all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
-    """`count` entries of one stream, separated by commas."""
+    """`count` entries of one stream, separated by commas. `common`, if any, are members that each of them lacks, as
+    JSON without the braces.
+    """
 
     data: bytes
     count: int
+    common: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes, with what is common in each entry."""
+        return len(self.data) + self.count * len(self.common)
+
+    def spelled(self) -> "Block":
+        """The same with nothing left out."""
+        return Block(spelled(self.data, self.common), self.count) if self.common else self
 
     def entries(self) -> list[bytes]:
-        """The entries one by one, each a JSON object of one line."""
-        return apart(self.data)
+        """The entries one by one, each a JSON object with nothing left out."""
+        return apart(spelled(self.data, self.common))
 
     def cut(self, size: int, count: int) -> list["Block"]:
         """Blocks of at most `size` bytes and `count` entries that together have all of this one, in order. An entry
@@ -42,15 +62,23 @@ class Block:
         return [Block(b",".join(group), len(group)) for group in groups]
 
 
-def block(entries: list[Any]) -> Block:
-    """The block of `entries`: whatever msgspec writes as JSON objects."""
-    return Block(_encode(entries)[1:-1], len(entries))
+def block(entries: list[Any], common: bytes = b"") -> Block:
+    """The block of `entries`: whatever msgspec writes as JSON objects, each with its MARK if there is a `common`."""
+    return Block(_encode(entries)[1:-1], len(entries), common)
 
 
 def chained(blocks: Iterable[Block]) -> Block:
     """One block of all of them."""
     some = [b for b in blocks if b.count]
-    return Block(b",".join([b.data for b in some]), sum(b.count for b in some))
+    if len({b.common for b in some}) > 1:
+        some = [b.spelled() for b in some]
+    common = some[0].common if some else b""
+    return Block(b",".join([b.data for b in some]), sum(b.count for b in some), common)
+
+
+def spelled(data: bytes, common: bytes) -> bytes:
+    """The data of a block with `common` in every entry."""
+    return data.replace(MARK, b"," + common) if common else data
 
 
 def apart(data: bytes) -> list[bytes]:

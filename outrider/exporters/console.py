@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from outrider.exporters.answer import Answer, Verdict
-from outrider.exporters.block import Block, apart
+from outrider.exporters.block import Block, apart, spelled
 from outrider.exporters.destination import UNLIMITED
 from outrider.exporters.stackdriver.context import StreamContext
 from outrider.exporters.stackdriver.encode import Encoder
@@ -41,10 +41,12 @@ class ConsoleLogs:
     def multi_line(self, context: StreamContext) -> str | None:  # noqa: ARG002 - what is joined is `logs.join`'s
         return None
 
-    def send(self, pieces: list[bytes]) -> Answer:
+    def send(self, pieces: list[bytes], common: bytes = b"") -> Answer:
         try:
             with self._lock:
-                self._out.write(b"\n".join([entry for piece in pieces for entry in apart(piece)]) + b"\n")
+                self._out.write(
+                    b"\n".join([entry for piece in pieces for entry in apart(spelled(piece, common))]) + b"\n"
+                )
                 self._out.flush()
         except OSError as e:
             return Answer(Verdict.HOLD, f"standard output: {e}")

@@ -43,9 +43,9 @@ class LogDestination(Protocol):
         """
         ...
 
-    def send(self, pieces: list[bytes]) -> Answer:
-        """One attempt to deliver entries; a piece is an entry or the data of a block. Never raises for what the network
-        or the server does.
+    def send(self, pieces: list[bytes], common: bytes = b"") -> Answer:
+        """One attempt to deliver entries; a piece is an entry or the data of a block, whose `common` was left out.
+        Never raises for what the network or the server does.
         """
         ...
 

@@ -16,6 +16,9 @@ from outrider.tail.positions import Span
 LINGER = 0.05
 """Seconds for which a line that need not wait waits for company."""
 
+WORTH_IT = 512 * 1024
+"""Bytes of a batch from which on what is common to its entries is said only once."""
+
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
@@ -28,14 +31,14 @@ class BatchLimits:
 
 @dataclass(slots=True)
 class Batch:
-    """Encoded entries of any streams, in the order in which they were read: `count` of them, `size` bytes, in `pieces`
-    that are blocks. `born` is when the first was written, as early as that may have been, in monotonic seconds. `runs`
+    """Encoded entries of any streams, in the order in which they were read: `count` of them, `size` bytes, in
+    `blocks`. `born` is when the first was written, as early as that may have been, in monotonic seconds. `runs`
     says whose entries follow one another; `rejected`, after delivery, which of them were refused for good (None: not
     delivered).
     """
 
     born: float
-    pieces: list[bytes] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
     size: int = 0
     count: int = 0
     spans: dict[Followed, Span] = field(default_factory=dict)
@@ -45,12 +48,24 @@ class Batch:
 
     def add(self, followed: Followed, block: Block) -> None:
         if block.count:
-            self.pieces.append(block.data)
-            self.size += len(block.data) + 1
+            self.blocks.append(block)
+            self.size += block.size + 1
             self.count += block.count
             self.runs.append((followed, block.count))
             followed.made += block.count
             followed.in_flight += block.count
+
+    @property
+    def common(self) -> bytes:
+        """What the entries of all blocks have in common, if nothing else was left out of any."""
+        return self.blocks[0].common if len({b.common for b in self.blocks}) == 1 else b""
+
+    def request(self) -> tuple[list[bytes], bytes]:
+        """The data of the blocks, and what is left out of all of them. Of small batches, where that saves next to
+        nothing, and of mixed ones nothing is left out.
+        """
+        common = self.common if self.size >= WORTH_IT else b""
+        return [b.data if common else b.spelled().data for b in self.blocks], common
 
     def due(self, last_dispatch: float, wait: float) -> float:
         """When the batch goes though it is not full, in monotonic seconds; `last_dispatch` is when the one before

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from outrider.exporters.answer import Answer, Verdict
-from outrider.exporters.block import apart
+from outrider.exporters.block import apart, spelled
 from outrider.exporters.destination import LogDestination
 from outrider.model.clock import Clock
 from outrider.model.counters import Counters
@@ -45,9 +45,10 @@ class _Part:
 
     pieces: list[bytes]
     places: Sequence[int]
+    common: bytes = b""
 
     def entries(self) -> list[bytes]:
-        return [entry for piece in self.pieces for entry in apart(piece)]
+        return [entry for piece in self.pieces for entry in apart(spelled(piece, self.common))]
 
     def of(self, *chosen: Iterable[int]) -> list["_Part"]:
         entries = self.entries()
@@ -94,18 +95,18 @@ class Delivery:
         """When that began, in monotonic seconds."""
         return min(list(self._troubles.values()), default=(0.0, None))[0]
 
-    def deliver(self, pieces: list[bytes], count: int) -> list[int] | None:
+    def deliver(self, pieces: list[bytes], count: int, common: bytes = b"") -> list[int] | None:
         """The places of the entries that were refused for good, once the destination has answered for every one of the
-        `count` that are in `pieces` (blocks); None if the program ends before that.
+        `count` that are in `pieces` (blocks, from which `common` is left out); None if the program ends before that.
         """
         refused: list[int] = []
-        todo = [_Part(pieces, range(count))] if count else []
+        todo = [_Part(pieces, range(count), common)] if count else []
         pause = 0.0
         while todo:
             part = todo.pop()
             if self._stop.is_set():
                 return None
-            answer = self._judged(part, self._send(part.pieces))
+            answer = self._judged(part, self._send(part))
             self._requests[answer.verdict].add()
             self._report(answer)
             left = self._left(part, answer, refused)
@@ -174,8 +175,8 @@ class Delivery:
                 self._destination.refresh()
         return [part]
 
-    def _send(self, pieces: list[bytes]) -> Answer:
-        return self._attempt(lambda: self._destination.send(pieces))
+    def _send(self, part: _Part) -> Answer:
+        return self._attempt(lambda: self._destination.send(part.pieces, part.common))
 
     def _attempt(self, request: Callable[[], Answer]) -> Answer:
         try:

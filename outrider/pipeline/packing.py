@@ -92,9 +92,9 @@ class Packer:
 
     def _gather(self, followed: Followed, block: Block, boundary: int, timestamp: bytes) -> None:
         reader = followed.reader
-        if self.batch.pieces and not self._fits(block):
+        if self.batch.blocks and not (self._fits(block) and self._goes_with(block)):
             self._dispatch()
-        parts = [block] if self._fits(block) else block.cut(self._room, self._destination.max_entries)
+        parts = [block] if self._fits(block) else block.spelled().cut(self._room, self._destination.max_entries)
         for part in parts[:-1]:  # several batches have some of it; until all have landed the cursor stays where it is
             self._add(followed, part)
             if followed not in self.batch.spans:
@@ -116,8 +116,14 @@ class Packer:
         self.batch.add(followed, block)
 
     def _fits(self, block: Block) -> bool:
-        size, count = self.batch.size + len(block.data), self.batch.count + block.count
+        size, count = self.batch.size + block.size, self.batch.count + block.count
         return size <= self._room and count <= self._destination.max_entries
+
+    def _goes_with(self, block: Block) -> bool:
+        """Whether the batch would not rather go now: it is large, and what all its entries have in common would have to
+        be put into every one if those of another stream came along.
+        """
+        return self.batch.size < self._room // 4 or self.batch.common in (b"", block.common)
 
     def _pass_over(self, followed: Followed, taken: Taken) -> None:
         """Lines that made no record (yet): the cursor may move all the same."""

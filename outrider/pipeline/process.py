@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import gc
 import logging
 import resource
 from pathlib import Path
@@ -39,6 +40,9 @@ def _tune_memory() -> None:
         libc.mallopt(M_MMAP_THRESHOLD, 1 << 20)
         libc.mallopt(M_TRIM_THRESHOLD, 16 << 20)
         libc.mallopt(M_ARENA_MAX, 2)
+    # A slice of lines is thousands of young lists that no cycle can hold: looking through them took 3 % of the time.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def _check_state(state: Path) -> None:

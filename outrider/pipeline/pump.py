@@ -89,7 +89,7 @@ class Pump:
         )
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
-        self._turns = Turns(clock)
+        self._turns = Turns(clock, limits.bytes)
         self._looks = Looks(limits.wait)
         self._round_left: Iterator[Reader] | None = None
         self._followed: dict[Reader, Followed] = {}
@@ -360,10 +360,12 @@ class Pump:
     def _send_all(self) -> None:
         while (batch := self._outbox.get()) is not None:
             try:
-                batch.rejected = self.delivery.deliver(batch.pieces, batch.count)
+                pieces, common = batch.request()
+                batch.blocks = []
+                batch.rejected = self.delivery.deliver(pieces, batch.count, common)
             except Exception:
                 log.exception("%s: unexpected failure while sending; the batch is read again next time", self.name)
-            batch.pieces = []
+            pieces = []
             self._inbox.put(partial(self._landed, batch))
 
     def _landed(self, batch: Batch) -> None:

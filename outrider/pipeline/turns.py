@@ -1,9 +1,12 @@
-"""Whose turn is it? Tenants take turns by weight, and within a tenant its streams, one chunk at a time.
+"""Whose turn is it? Tenants take turns by weight, and within a tenant its streams, a few chunks at a time.
 
-This is deficit round robin (Shreedhar and Varghese, 1996): in every round a tenant may read `share` times QUANTUM
+This is deficit round robin (Shreedhar and Varghese, 1996): in every round a tenant may read `share` times a quantum of
 bytes; what it reads beyond, since chunks are not cut, is taken off its next round. So a namespace that writes a hundred
 times what the others write, into one stream or into fifty, gets as much as its share says and no more, and whoever has
 little to say has said it within a round.
+
+A request that is for one stream is the cheapest. So where batches are large, a stream that has more to be read goes on
+until it has had a `stint`; quanta are larger for it, unless so many tenants wait that a round would become long.
 
 A tenant with a `limit` has besides a bucket that fills at that rate (`ceilings.py`). While it is empty the tenant has
 no turns.
@@ -18,7 +21,10 @@ from outrider.pipeline.ceilings import Bucket
 from outrider.tail.reader import CHUNK, Reader
 
 QUANTUM = CHUNK
-"""Bytes that a tenant of share 1 may read in a round."""
+"""Bytes that a tenant of share 1 may read in a round, at least."""
+LONGEST_STINT = 4 * CHUNK
+ROUND = 8
+"""Stints of a round up to which quanta are larger."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +36,7 @@ class Tenant:
     limited: Callable[[], None] = lambda: None
     readers: deque[Reader] = field(default_factory=deque)
     credit: int = 0
+    stint: int = 0
     stopped: bool = False
 
     def may_read(self, now: float) -> bool:
@@ -53,8 +60,10 @@ class Tenant:
 class Turns:
     """The readers that may have something to read, by tenant. A tenant is told by any key."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, batch: int = 0) -> None:
+        """`batch`: bytes of entries in a request; a stint makes about as many."""
         self._clock = clock
+        self._stint = min(max(batch // 4, QUANTUM), LONGEST_STINT)
         self._tenants: dict[Hashable, Tenant] = {}
         self._waiting: OrderedDict[Hashable, Tenant] = OrderedDict()
         self._in: dict[Reader, Hashable] = {}
@@ -102,8 +111,10 @@ class Turns:
         if self._waiting:
             self._waiting.move_to_end(next(iter(self._waiting)))
         self.indebted = False
+        shares = sum([tenant.share for tenant in self._waiting.values()])
+        quantum = min(max(QUANTUM, ROUND * self._stint // max(shares, 1)), self._stint)
         for key, tenant in list(self._waiting.items()):
-            tenant.credit = min(tenant.credit, 0) + tenant.share * QUANTUM
+            tenant.credit = min(tenant.credit, 0) + tenant.share * quantum
             self.indebted |= tenant.credit <= 0
             in_vain = 0
             while tenant.credit > 0 and in_vain < len(tenant.readers) and self._waiting.get(key) is tenant:
@@ -113,3 +124,8 @@ class Turns:
                 tenant.readers.rotate(-1)
                 yield reader
                 in_vain = in_vain + 1 if tenant.credit == before else 0
+                tenant.stint += before - tenant.credit
+                if in_vain or tenant.stint >= self._stint:
+                    tenant.stint = 0
+                elif tenant.readers and tenant.readers[-1] is reader:
+                    tenant.readers.rotate(1)

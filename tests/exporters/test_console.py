@@ -25,7 +25,7 @@ def test_entries_are_lines_of_json() -> None:
     context = exporter.context(Stream("ns", "pod", "uid", "app", 0), None)
     records = [(0, b"2026-05-16T09:19:06Z", b"stdout", b"a"), (50, b"2026-05-16T09:19:06Z", b"stderr", b"b")]
     block = exporter.encode(Records.of(records), context, lambda _: ("g", b""))
-    assert exporter.send([block.data]).verdict is Verdict.ACCEPTED
+    assert exporter.send([block.data], block.common).verdict is Verdict.ACCEPTED
     printed = [orjson.loads(line) for line in out.getvalue().splitlines()]
     assert [(e["textPayload"], e["severity"]) for e in printed] == [("a", "INFO"), ("b", "ERROR")]
 

@@ -34,7 +34,7 @@ def test_a_batch_knows_its_size() -> None:
     batch.add(a, Block(b"a,b", 2))
     batch.add(a, Block(b"", 0))
     batch.add(a, Block(b"c", 1))
-    assert (batch.pieces, batch.size, batch.count) == ([b"a,b", b"c"], 6, 3)
+    assert (batch.request(), batch.size, batch.count) == (([b"a,b", b"c"], b""), 6, 3)
 
 
 @pytest.mark.parametrize(

@@ -182,3 +182,25 @@ def test_everything_is_read_in_the_end(wants: list[tuple[str, int]]) -> None:
     for _ in range(30 * 5 + 1):
         table.round()
     assert all(r.left == 0 for r in readers)
+
+
+def test_where_batches_are_large_a_stream_goes_on_until_it_has_filled_one() -> None:
+    table = Table(*(Reader(t, n, 1 << 60) for t in "ab" for n in range(2)))
+    table.turns._stint = 4 * QUANTUM
+    asked = [name for _ in range(4) for name in table.round()]
+    assert [asked[i : i + 4] for i in range(0, len(asked), 4)] == [[name] * 4 for name in asked[::4]]
+    assert sorted(asked[::4][:4]) == ["a0", "a1", "b0", "b1"], "nobody has a second stint before all have had one"
+    assert table.read["a"] == table.read["b"]
+
+
+def test_a_stream_that_has_nothing_more_ends_its_stint() -> None:
+    table = Table(Reader("a", 0, QUANTUM), Reader("a", 1, 1 << 60))
+    table.turns._stint = 4 * QUANTUM
+    assert table.round() == ["a0", "a0", "a1", "a1", "a1"]
+
+
+def test_many_tenants_make_no_long_round() -> None:
+    table = Table(*(Reader(f"t{n}", 0, 1 << 60) for n in range(40)))
+    table.turns._stint = 4 * QUANTUM
+    table.round()
+    assert set(table.read.values()) == {QUANTUM}

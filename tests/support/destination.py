@@ -70,7 +70,7 @@ class FakeDestination:
                 entries.append(label + content)
         return Block(b",".join(map(packed, entries)), len(entries))
 
-    def send(self, pieces: list[bytes]) -> Answer:
+    def send(self, pieces: list[bytes], common: bytes = b"") -> Answer:  # noqa: ARG002
         entries = [unpacked(entry) for piece in pieces for entry in apart(piece)]
         with self._lock:
             self.offered.append(entries)

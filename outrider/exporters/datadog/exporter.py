@@ -87,7 +87,7 @@ class DatadogLogs:
     def multi_line(self, context: StreamContext) -> str | None:
         return context.rules.multi_line
 
-    def send(self, pieces: list[bytes]) -> Answer:
+    def send(self, pieces: list[bytes], common: bytes = b"") -> Answer:  # noqa: ARG002 - nothing is left out of entries
         return self._client.send(pieces)
 
     def probe(self) -> Answer:

@@ -13,7 +13,7 @@ from outrider.model.clock import Clock
 MAX_REQUEST = 9_500_000
 """Bytes of entries in one request. The API takes 10 MB (10485760 bytes) uncompressed."""
 
-_OPEN, _CLOSE = b'{"partialSuccess":true,"entries":[', b"]}"
+_OPEN, _ENTRIES, _CLOSE = b'{"partialSuccess":true,', b'"entries":[', b"]}"
 _OPEN_DRY = b'{"dryRun":true,"entries":['
 
 
@@ -37,9 +37,11 @@ class Client:
         if compress:
             self._headers["Content-Encoding"] = "gzip"
 
-    def send(self, pieces: list[bytes]) -> Answer:
-        """Write the entries in `pieces`, once. Never raises for what the network or the server does."""
-        return self._post(_OPEN, pieces)
+    def send(self, pieces: list[bytes], common: bytes = b"") -> Answer:
+        """Write the entries in `pieces`, once, with what is `common` to them. Never raises for what the network or the
+        server does.
+        """
+        return self._post(_OPEN + (common + b"," if common else b"") + _ENTRIES, pieces)
 
     def rehearse(self, entry: bytes) -> Answer:
         """Have the server judge `entry` as if it were written, and store nothing (`dryRun`)."""

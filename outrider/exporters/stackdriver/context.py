@@ -2,9 +2,10 @@
 
     …,"logName":"projects/acme/logs/stdout","resource":{"type":"k8s_container",…},"labels":{…}
 
-ends every entry of a stream's stdout; it is made when the stream is taken up, and again when its pod's metadata change,
-and stands in every entry as the value of `logName`: a Raw, which msgspec copies as it is. What GKE writes there is
-listed in docs/log-format.md with its sources.
+ends every entry of a stream's stdout. It is made when the stream is taken up, and again when its pod's metadata change.
+From `resource` on it is common to all entries of the stream, and stands once in a request that is for this stream alone
+(block.py; logging.proto, `WriteLogEntriesRequest`). What GKE writes there is listed in docs/log-format.md with its
+sources.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from urllib.parse import quote
 import msgspec
 import orjson
 
+from outrider.exporters.block import MARK
 from outrider.exporters.identity import stream_id
 from outrider.exporters.stackdriver.shapes import Shape
 from outrider.model.cluster import Cluster
@@ -40,7 +42,18 @@ class StreamContext:
     are too many together with them.
     """
 
-    __slots__ = ("_resource", "_shed", "_stdout_stderr_names", "id_head", "labels", "lasts", "shape")
+    __slots__ = (
+        "_resource",
+        "_shed",
+        "_stdout_stderr_names",
+        "common",
+        "id_head",
+        "labels",
+        "lasts",
+        "shape",
+        "tight",
+        "wholes",
+    )
 
     def __init__(
         self,
@@ -50,7 +63,8 @@ class StreamContext:
         project: str,
         shed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._shed = shed
+        self._shed, self.tight = shed, False
+        """`tight`: there was an entry that had no room for the labels of all others."""
         self.id_head = stream_id(stream)
         self._resource = _kept(
             {
@@ -73,22 +87,28 @@ class StreamContext:
             self.labels[FILE_LABEL] = stream.file
         if len(self.labels) > MAX_LABELS:
             shed()
-        self.lasts = {std: self.last(std, {}) for std in self._stdout_stderr_names}
+        self.common = self._common({})
+        self.lasts = {std: msgspec.Raw(name + MARK) for std, name in self._stdout_stderr_names.items()}
+        """By std, the end of an entry from which what is common is left out, from the value of its `logName` on."""
+        self.wholes = {std: self.last(std, {}) for std in self._stdout_stderr_names}
+        """The same with nothing left out."""
         self.shape: Shape | None = None
 
     def last(self, std: bytes, more: Mapping[str, str]) -> msgspec.Raw:
         """The end of an entry, from the value of its `logName` on, for `std` with `more` labels, which win over ours.
         Beyond MAX_LABELS pod labels are left out first: an entry with fewer labels is better than none.
         """
+        return msgspec.Raw(b"%b,%b" % (self._stdout_stderr_names[std], self._common(more)))
+
+    def _common(self, more: Mapping[str, str]) -> bytes:
         labels = {**self.labels, **more}
         if len(labels) > MAX_LABELS:
             if more:
                 self._shed()
+                self.tight = True
             first = {k: v for k, v in labels.items() if k in more or not k.startswith("k8s-pod/")}
             labels = dict([*first.items(), *((k, v) for k, v in labels.items() if k not in first)][:MAX_LABELS])
-        return msgspec.Raw(
-            b'%b,"resource":%b,"labels":%b' % (self._stdout_stderr_names[std], self._resource, orjson.dumps(labels))
-        )
+        return b'"resource":%b,"labels":%b' % (self._resource, orjson.dumps(labels))
 
     def prefix(self, generation: str) -> str:
         """The head of the insertIds of one generation's entries; ten hexadecimal digits of offset follow."""

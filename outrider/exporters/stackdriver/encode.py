@@ -84,18 +84,20 @@ class Encoder:
             kinds = [kind if time else _ODD for kind, time in zip(kinds, times, strict=True)]
         rows = Rows(ids(context.prefix(generation), records.at), times, records.stds, records.contents)
         entries = self._entries(kinds, rows, context)
-        for i in reversed([i for i, entry in enumerate(entries) if entry is None]):
+        odd = [i for i, entry in enumerate(entries) if entry is None]
+        for i in reversed(odd):
             entries[i : i + 1] = self._odd.entries(*rows.row(i), context)
-        return block(entries)
+        made = block(entries, context.common)
+        return made.spelled() if odd and context.tight else made
 
     def _entries(self, kinds: list[Any], rows: Rows, context: StreamContext) -> list[Any]:
         """What is to be encoded for each line; None for odd ones."""
-        kinds_present = set(kinds)
-        if len(kinds_present) == 1:
+        present = set(kinds)
+        if len(present) == 1:
             return self._alike(kinds[0], rows, context)
-        made = {
-            kind: iter(self._alike(kind, rows.where([k is kind for k in kinds]), context)) for kind in kinds_present
-        }
+        if present == {_TEXT, _KLOG}:
+            return klog.entries(rows, context, [i for i, kind in enumerate(kinds) if kind == _KLOG])
+        made = {kind: iter(self._alike(kind, rows.where([k is kind for k in kinds]), context)) for kind in present}
         return [next(made[kind]) for kind in kinds]
 
     def _alike(self, kind: int | None, rows: Rows, context: StreamContext) -> list[Any]:
@@ -104,7 +106,7 @@ class Encoder:
         if kind == _JSON:
             return self._json_lines.entries(rows, context)
         if kind == _KLOG:
-            return klog.entries(rows, context)
+            return klog.entries(rows, context, range(len(rows.contents)))
         return [None] * len(rows.contents)
 
     def _kinds(self, contents: list[bytes]) -> list[Any]:

@@ -55,13 +55,13 @@ class StackdriverLogs:
     def multi_line(self, context: StreamContext) -> str | None:  # noqa: ARG002 - what is joined is `logs.join`'s
         return None
 
-    def send(self, pieces: list[bytes]) -> Answer:
-        return self._client.send(pieces)
+    def send(self, pieces: list[bytes], common: bytes = b"") -> Answer:
+        return self._client.send(pieces, common)
 
     def probe(self) -> Answer:
         """A dry run of an entry that nothing can be wrong with, under the resource and the log of all others."""
         nowhere = self.context(Stream("outrider", "probe", "", "probe", 0), None)
-        entry = {"insertId": "probe", "severity": "DEBUG", "textPayload": "probe", "logName": nowhere.lasts[b"stdout"]}
+        entry = {"insertId": "probe", "severity": "DEBUG", "textPayload": "probe", "logName": nowhere.wholes[b"stdout"]}
         return self._client.rehearse(block([entry]).data)
 
     def plainer(self, entry: bytes) -> bytes | None:

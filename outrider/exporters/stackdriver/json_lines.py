@@ -12,7 +12,7 @@ Costs 0.9 µs a line with httpRequest and trace beside its decoding (`python -m 
 import re
 from collections.abc import Sequence
 from itertools import compress, repeat
-from operator import attrgetter
+from operator import attrgetter, is_
 from typing import Any
 
 from msgspec import UNSET
@@ -27,7 +27,6 @@ from outrider.exporters.stackdriver.times import Timestamps
 
 _are_latencies = re.compile(r"(?:[0-9]{1,12}(?:\.[0-9]{1,9})?s\n)*+").fullmatch
 _are_trace_ids = re.compile(r"(?:[0-9a-fA-F]{32}\n)*+").fullmatch
-_are_trace_names = re.compile(r"(?:projects/.*\n)*+").fullmatch
 _SIZES = ("request_size", "response_size", "cache_fill_bytes")
 _sizes = attrgetter(*_SIZES)
 
@@ -157,7 +156,7 @@ class JsonLines:
         prefix = self._trace_prefix
         if every(_are_trace_ids, traces):
             return [prefix + trace for trace in traces]
-        if every(_are_trace_names, traces):
+        if _begins_all(traces, "projects/"):
             return traces
         odd.update(i for i, trace in enumerate(traces) if trace == "")
         return [prefix + trace if every(_are_trace_ids, [trace]) else trace for trace in traces]
@@ -227,6 +226,14 @@ def _severity(line: Line, given: Any, default: str) -> str:
     return named
 
 
+def _begins_all(values: Sequence[Any], beginning: str) -> bool:
+    """Whether all `values` are strings that begin so."""
+    try:
+        return bool(min(values).startswith(beginning) and max(values).startswith(beginning))
+    except (TypeError, AttributeError):  # one of them is no string
+        return False
+
+
 def _has_good_latency(request: HttpRequest) -> bool:
     return request.latency is UNSET or every(_are_latencies, [request.latency])
 
@@ -241,13 +248,9 @@ def _sizes_as_text(request: HttpRequest) -> None:
 def _only_messages_as_text(made: Sequence[JsonEntry | None], lines: Sequence[Line], shape: Shape) -> None:
     """A line of which only a message is left is text."""
     others = [attribute for attribute in shape.payload if attribute != "message"]
-    suspects: Sequence[int] = range(len(lines))
-    for attribute in others:
-        if not suspects:
-            return
-        there = attrgetter(attribute)
-        suspects = [i for i in suspects if there(lines[i]) is UNSET]
-    for i in suspects:
+    if others and not any(map(is_, map(attrgetter(others[0]), lines), repeat(UNSET))):
+        return
+    for i in [i for i, line in enumerate(lines) if all(getattr(line, attribute) is UNSET for attribute in others)]:
         entry = made[i]
         if entry is not None and type(lines[i].message) is str:
             entry.text_payload, entry.json_payload = lines[i].message, UNSET

@@ -73,8 +73,8 @@ class OddLines:
                 return made
         text = content.decode()
         if std and (m := klog.head_of(text)) is not None:
-            return self._klog(m, entry, text, context.lasts[std])
-        return self._text(entry, text, context.lasts[std])
+            return self._klog(m, entry, text, context.wholes[std])
+        return self._text(entry, text, context.wholes[std])
 
     def _mended(self, content: bytes) -> bytes:
         try:
@@ -97,7 +97,7 @@ class OddLines:
         labels = extract(fields, found, entry, self._times, self._project)
         if len(_dumps(entry)) - own + _size(labels) > MAX_SPECIAL:
             return None
-        last = context.last(std, labels) if labels else context.lasts[std]
+        last = context.last(std, labels) if labels else context.wholes[std]
         message = fields.get("message") if len(fields) == 1 else None
         if isinstance(message, str):
             return self._text(entry, message, last)
@@ -167,7 +167,7 @@ class OddLines:
         room = MAX_ENTRY - len(_dumps(entry | {"jsonPayload": None, "logName": last}))
         shorter = shorten(payload, room)
         if shorter is None:
-            return self._spread(entry, content.decode(), context.lasts[std])
+            return self._spread(entry, content.decode(), context.wholes[std])
         self._shortened.add()
         return [entry | {"jsonPayload": msgspec.Raw(shorter), "logName": last}]
 
