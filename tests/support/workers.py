@@ -29,8 +29,8 @@ def all_workers(node: NodeProcess) -> dict[int, tuple[int, int]]:
             fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        if "--worker" in words and str(node.root / "outrider.yaml") in words and fields[0] != "Z":
-            index = int(words[words.index("--worker") + 1].partition("/")[0])
+        if "worker" in words and str(node.root / "outrider.yaml") in words and fields[0] != "Z":
+            index = int(words[words.index("worker") + 3].partition("/")[0])
             found[index] = (int(entry), int(fields[1]))
     return found
 
