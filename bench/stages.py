@@ -24,6 +24,8 @@ from bench.load import Load, generate, log_path
 from bench.report import machine, machine_in_words, progress, save, table
 
 SIZE = 8_000_000
+FILES = 2
+"""One of text and one of JSON; half and half is both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def stages(single: Load, joined: Load) -> list[Stage]:
     """All stages, in the order in which a line meets them."""
-    path = log_path(single.pods, 0)
-    chunks = parts.read(path)
+    paths = [log_path(single.pods, file) for file in range(FILES)]
+    chunks = [chunk for path in paths for chunk in parts.read(path)]
     n, lines = single.lines, [parts.splitting(chunk) for chunk in chunks]
-    mixed = [parts.splitting(chunk) for chunk in parts.read(log_path(joined.pods, 0))]
+    mixed = [parts.splitting(chunk) for f in range(FILES) for chunk in parts.read(log_path(joined.pods, f))]
     found = [
-        Stage("read", [path], n, parts.read),
+        Stage("read", paths, n, parts.read),
         Stage("split", chunks, n, parts.splitting),
         Stage("assemble, nothing joined", lines, n, parts.assembler(joined=False), fresh=True),
         Stage("assemble, nothing to join", lines, n, parts.assembler(joined=True), fresh=True),
@@ -115,8 +117,8 @@ def seconds(stage: Stage) -> float:
 def main(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
-        single = generate(root / "single", SIZE, 1, seed=1)
-        joined = generate(root / "joined", SIZE, 1, joined=True, seed=1)
+        single = generate(root / "single", SIZE, FILES, seed=1)
+        joined = generate(root / "joined", SIZE, FILES, joined=True, seed=1)
         todo = [stage for stage in stages(single, joined) if arguments.only in stage.name]
         best = {stage.name: float("inf") for stage in todo}
         for n in range(arguments.rounds):

@@ -31,10 +31,10 @@ class BatchLimits:
 
 @dataclass(slots=True)
 class Batch:
-    """Encoded entries of any streams, in the order in which they were read: `count` of them, `size` bytes, in
-    `blocks`. `born` is when the first was written, as early as that may have been, in monotonic seconds. `runs`
-    says whose entries follow one another; `rejected`, after delivery, which of them were refused for good (None: not
-    delivered).
+    """Encoded entries of any streams, in the order in which they were read: `count` of them, `size` bytes, in `blocks`.
+    `common` is what was left out of all of them (b"": nothing, or not the same everywhere). `born` is when the first
+    was written, as early as that may have been, in monotonic seconds. `runs` says whose entries follow one another;
+    `rejected`, after delivery, which of them were refused for good (None: not delivered).
     """
 
     born: float
@@ -43,22 +43,20 @@ class Batch:
     count: int = 0
     spans: dict[Followed, Span] = field(default_factory=dict)
     runs: list[tuple[Followed, int]] = field(default_factory=list)
+    common: bytes = b""
     hurried: bool = False
     rejected: Sequence[int] | None = None
 
     def add(self, followed: Followed, block: Block) -> None:
         if block.count:
+            if block.common != self.common:
+                self.common = b"" if self.blocks else block.common
             self.blocks.append(block)
             self.size += block.size + 1
             self.count += block.count
             self.runs.append((followed, block.count))
             followed.made += block.count
             followed.in_flight += block.count
-
-    @property
-    def common(self) -> bytes:
-        """What the entries of all blocks have in common, if nothing else was left out of any."""
-        return self.blocks[0].common if len({b.common for b in self.blocks}) == 1 else b""
 
     def request(self) -> tuple[list[bytes], bytes]:
         """The data of the blocks, and what is left out of all of them. Of small batches, where that saves next to

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from outrider.exporters.block import Block, apart, block, chained
+from outrider.exporters.block import MARK, Block, apart, block, chained
 
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-(1 << 40), 1 << 40), st.text(max_size=20), st.just(",\n{,\n}")),
@@ -57,3 +57,23 @@ def test_blocks_are_chained(some: list[list[tuple[dict[str, Any], bool]]]) -> No
     blocks, said = zip(*map(made, some), strict=True) if some else ((), ())
     assert [orjson.loads(e) for e in chained(blocks).entries()] == [entry for part in said for entry in part]
     assert chained(blocks).count == sum(map(len, said))
+
+
+@given(ENTRIES)
+def test_what_is_left_out_is_put_in_wherever_it_was(entries: list[tuple[dict[str, Any], bool]]) -> None:
+    """Some entries lack what is common, others are whole already."""
+    common = b'"resource":{"a":",\\n"},"labels":{}'
+    made = [
+        Raw(orjson.dumps(e | {"own": 1})) if whole else e | {"last": Raw(b'"x"' + MARK)}
+        for e, whole in (({k: v for k, v in e.items() if k not in ("last", "own")}, whole) for e, whole in entries)
+    ]
+    found = block(made, common)
+    assert found.size >= len(found.spelled().data)
+    assert found.spelled().entries() == found.entries()
+    for entry, (said, whole) in zip(found.entries(), entries, strict=True):
+        kept = {k: v for k, v in said.items() if k not in ("last", "own", "resource", "labels")}
+        expected = {"own": 1} if whole else {"last": "x", "resource": {"a": ",\n"}, "labels": {}}
+        assert {k: v for k, v in orjson.loads(entry).items() if whole or k in expected or k in kept} == {
+            **{k: v for k, v in said.items() if k not in ("last", "own")},
+            **expected,
+        }

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from outrider.exporters.block import Block
-from outrider.pipeline.batch import Batch
+from outrider.pipeline.batch import WORTH_IT, Batch
 from outrider.pipeline.followed import Followed
 
 
@@ -58,3 +59,36 @@ def test_answers_are_booked_to_the_streams_they_belong_to(
     batch.account()
     assert {n: (f.accepted, f.rejected) for n, f in streams.items() if f.made} == accepted_and_rejected
     assert all(f.in_flight == 0 for f in streams.values())
+
+
+A, B, NONE = b'"r":"a"', b'"r":"b"', b""
+LARGE = WORTH_IT // 100
+
+
+@pytest.mark.parametrize(
+    ("commons", "entries", "said_once"),
+    [
+        ([A], LARGE, A),
+        ([A, A], LARGE, A),
+        ([A], 3, NONE),  # not worth it
+        ([A, B], LARGE, NONE),
+        ([A, B, A], LARGE, NONE),
+        ([A, NONE], LARGE, NONE),
+        ([NONE, A], LARGE, NONE),
+        ([NONE], LARGE, NONE),
+    ],
+)
+def test_what_is_common_to_all_entries_is_said_once_and_otherwise_in_every_one(
+    commons: list[bytes], entries: int, said_once: bytes
+) -> None:
+    batch, entry = Batch(0.0), b'{"n":"%b"\n}' % (b"x" * 100)
+    for common in commons:
+        whole = entry if common else entry.replace(b"\n", b"")
+        batch.add(followed("a"), Block(b",".join([whole] * entries), entries, common))
+    pieces, once = batch.request()
+    assert once == said_once
+    said = [orjson.loads(b"[%b]" % piece) for piece in pieces]
+    default = orjson.loads(b"{%b}" % once)
+    assert [[default | e for e in some] for some in said] == [
+        [{"n": "x" * 100} | orjson.loads(b"{%b}" % common)] * entries for common in commons
+    ]

@@ -289,3 +289,20 @@ def test_a_request_that_goes_well_says_nothing_about_one_that_is_held(bench: Ben
     stop.set()
     holding.join(5)
     assert bench.delivery.trouble is None
+
+
+def test_an_entry_that_is_taken_out_of_a_request_says_what_was_common(bench: Bench) -> None:
+    sent: list[tuple[list[bytes], bytes]] = []
+
+    class Refusing(FakeDestination):
+        def send(self, pieces: list[bytes], common: bytes = b"") -> Answer:
+            sent.append((pieces, common))
+            return Answer(Verdict.SPLIT, "no") if b"bad" in b"".join(pieces) else ACCEPTED
+
+    delivery = Delivery("google", Refusing(), bench.letters, bench.clock, bench.counters, bench.stop)
+    data = b'{"n":1\n},{"n":"bad"\n}'
+    assert delivery.deliver([data], 2, b'"resource":{}') == [1]
+    assert sent[0] == ([data], b'"resource":{}')
+    assert sent[1:] == [([b'{"n":1,"resource":{}}'], b""), ([b'{"n":"bad","resource":{}}'], b"")]
+    [letter] = [orjson.loads(line) for line in bench.letters.path.read_bytes().splitlines()]
+    assert letter["entry"] == {"n": "bad", "resource": {}}
