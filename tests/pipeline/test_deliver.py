@@ -299,6 +299,9 @@ def test_an_entry_that_is_taken_out_of_a_request_says_what_was_common(bench: Ben
             sent.append((pieces, common))
             return Answer(Verdict.SPLIT, "no") if b"bad" in b"".join(pieces) else ACCEPTED
 
+        def plainer(self, entry: bytes) -> bytes | None:  # noqa: ARG002
+            return None
+
     delivery = Delivery("google", Refusing(), bench.letters, bench.clock, bench.counters, bench.stop)
     data = b'{"n":1\n},{"n":"bad"\n}'
     assert delivery.deliver([data], 2, b'"resource":{}') == [1]
