@@ -10,7 +10,7 @@ applied to the whole record, and only then is it cut if it is too large, so that
 A time that the intake would drop a line for (times.py) is left out: then it is the time of arrival that counts, and
 the line's own stands in the attribute `outrider.timestamp`.
 
-Costs 0.8 µs a line (`python -m bench stages`).
+Costs 1.6 µs a line with a dozen tags, half of it for their bytes (`python -m bench stages`).
 """
 
 import re

@@ -44,7 +44,7 @@ Entry = TextEntry | JsonEntry
 
 
 def texts(rows: Rows, context: StreamContext) -> list[TextEntry | None]:
-    """The entries of lines of text; None for those that are no UTF-8. Costs 0.4 µs a line."""
+    """The entries of lines of text; None for those that are no UTF-8. Costs 0.3 µs a line."""
     insert_ids, times, stds, contents = rows
     severities, lasts = map(DEFAULTS.__getitem__, stds), map(context.lasts.__getitem__, stds)
     try:
