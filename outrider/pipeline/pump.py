@@ -200,18 +200,8 @@ class Pump:
         if decision is None:
             self._turns.add(followed.reader, namespace, Tenant)
             return
-        self._turns.add(followed.reader, decision.tenant, partial(self._tenant, decision, namespace))
-
-    def _tenant(self, decision: Decision, namespace: str) -> Tenant:
-        if decision.limit is None:
-            return Tenant(decision.share)
-        limited = self._counters.counter(
-            "outrider_limited_total",
-            "Times that a namespace had to wait because of its `limit`.",
-            exporter=self.name,
-            namespace=namespace,
-        )
-        return Tenant(decision.share, self._buckets(self.name, decision.tenant, decision.limit), limited.add)
+        tenant = partial(Tenant.of, decision, namespace, self.name, self._buckets, self._counters)
+        self._turns.add(followed.reader, decision.tenant, tenant)
 
     def _stir(self, reader: Reader) -> None:
         if (followed := self._followed.get(reader)) is not None:

@@ -17,12 +17,15 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 
 from outrider.model.clock import Clock
-from outrider.pipeline.ceilings import Bucket
+from outrider.model.counters import Counters
+from outrider.pipeline.ceilings import Bucket, Buckets
+from outrider.pipeline.routing import Decision
 from outrider.tail.reader import CHUNK, Reader
 
 QUANTUM = CHUNK
 """Bytes that a tenant of share 1 may read in a round, at least."""
 LONGEST_STINT = 4 * CHUNK
+"""Bytes that a stream may read before the next of its tenant has its turn, at most."""
 ROUND = 8
 """Stints of a round up to which quanta are larger."""
 
@@ -38,6 +41,19 @@ class Tenant:
     credit: int = 0
     stint: int = 0
     stopped: bool = False
+
+    @classmethod
+    def of(cls, decision: Decision, namespace: str, exporter: str, buckets: Buckets, counters: Counters) -> "Tenant":
+        """The one that a route makes."""
+        if decision.limit is None:
+            return cls(decision.share)
+        limited = counters.counter(
+            "outrider_limited_total",
+            "Times that a namespace had to wait because of its `limit`.",
+            exporter=exporter,
+            namespace=namespace,
+        )
+        return cls(decision.share, buckets(exporter, decision.tenant, decision.limit), limited.add)
 
     def may_read(self, now: float) -> bool:
         """Whether the limit lets it read at `now` (monotonic seconds)."""

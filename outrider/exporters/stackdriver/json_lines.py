@@ -67,10 +67,10 @@ class JsonLines:
                 lines,
                 self._http_requests(lines, odd) if "http" in has else repeat(UNSET),
                 self._traces(lines, odd) if "trace" in has else repeat(UNSET),
-                self._spans(lines, odd) if "span" in has else repeat(UNSET),
-                self._sampled(lines) if "sampled" in has else repeat(UNSET),
-                self._sources(lines) if "source" in has else repeat(UNSET),
-                self._operations(lines) if "operation" in has else repeat(UNSET),
+                _spans(lines, odd) if "span" in has else repeat(UNSET),
+                _moved(lines, "sampled") if "sampled" in has else repeat(UNSET),
+                _sources(lines) if "source" in has else repeat(UNSET),
+                _moved(lines, "operation") if "operation" in has else repeat(UNSET),
                 map(context.lasts.__getitem__, rows.stds),
             )
         )
@@ -161,32 +161,27 @@ class JsonLines:
         odd.update(i for i, trace in enumerate(traces) if trace == "")
         return [prefix + trace if every(_are_trace_ids, [trace]) else trace for trace in traces]
 
-    def _spans(self, lines: Sequence[Line], odd: set[int]) -> list[Any]:
-        spans = [line.span for line in lines]
-        for line in lines:
-            line.span = UNSET
-        odd.update(i for i, span in enumerate(spans) if span == "")
-        return spans
 
-    def _sampled(self, lines: Sequence[Line]) -> list[Any]:
-        sampled = [line.sampled for line in lines]
-        for line in lines:
-            line.sampled = UNSET
-        return sampled
+def _moved(lines: Sequence[Line], attribute: str) -> list[Any]:
+    """What all `lines` have there, taken out of them."""
+    values = list(map(attrgetter(attribute), lines))
+    for line in lines:
+        setattr(line, attribute, UNSET)
+    return values
 
-    def _sources(self, lines: Sequence[Line]) -> list[Any]:
-        sources = [line.source for line in lines]
-        for line, source in zip(lines, sources, strict=True):
-            line.source = UNSET
-            if source is not UNSET and type(source.line) is int:
-                source.line = str(source.line)
-        return sources
 
-    def _operations(self, lines: Sequence[Line]) -> list[Any]:
-        operations = [line.operation for line in lines]
-        for line in lines:
-            line.operation = UNSET
-        return operations
+def _spans(lines: Sequence[Line], odd: set[int]) -> list[Any]:
+    spans = _moved(lines, "span")
+    odd.update(i for i, span in enumerate(spans) if span == "")
+    return spans
+
+
+def _sources(lines: Sequence[Line]) -> list[Any]:
+    sources = _moved(lines, "source")
+    for source in sources:
+        if source is not UNSET and type(source.line) is int:
+            source.line = str(source.line)
+    return sources
 
 
 def _all_at_once(contents: Sequence[bytes], shape: Shape) -> list[Line] | None:
