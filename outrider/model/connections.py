@@ -31,7 +31,7 @@ class Connections:
         self, url: str, kept: int, connecting: float, waiting: float, context: ssl.SSLContext | None = None
     ) -> None:
         parts = urlsplit(url)
-        self._host, self._port = parts.hostname or "", parts.port
+        self._host, self._port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if parts.scheme == "https" and context is None:
             context = ssl.create_default_context()
@@ -58,11 +58,17 @@ class Connections:
         """
         connection = self._connection(self._waiting if waiting is None else waiting)
         try:
-            connection.request(method, target or self._target, body=body, headers=dict(headers))
+            unread = False
+            try:
+                connection.request(method, target or self._target, body=body, headers=dict(headers))
+            except (BrokenPipeError, ConnectionResetError):
+                unread = True  # a server that refuses may answer before it has read everything, and hang up
+                if connection.sock is None:
+                    raise
             sent(connection.sock)
             response = connection.getresponse()
             yield response
-            whole = response.isclosed() or response.length == 0
+            whole = not unread and (response.isclosed() or response.length == 0)
             response.close()
         except BaseException:
             connection.close()

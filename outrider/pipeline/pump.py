@@ -251,9 +251,10 @@ class Pump:
 
     def _lay_aside(self, reader: Reader) -> None:
         """A stream that breaks an assumption must not take the others with it: it rests until it changes. What was
-        read of it and not brought is read again after a restart, for nothing behind that is ever settled.
-        """
+        read of it and not brought is read again after a restart, for nothing behind that is ever settled."""
         self._failed()
+        if self._followed.get(reader) in self._packer.batch.spans:
+            self._dispatch()  # what comes later must not join the span of what was before
         reader.sent(0, b"")
         self._turns.remove(reader)
         self._require_watcher().arm(reader.files)
@@ -290,6 +291,8 @@ class Pump:
             self._packer.bring(followed, taken, self._looks.since(followed, now))
             if reader.at_end:
                 self._looks.read_to_its_end(followed, now)
+            else:
+                self._looks.at_once(followed)
         elif not reader.ended:  # one that has is not armed: another stream may live under its name by now
             self._looks.in_vain(followed, now)
             self._idle(followed, now)

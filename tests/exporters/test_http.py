@@ -127,3 +127,22 @@ def test_the_password_of_an_endpoint_is_not_said() -> None:
     with pytest.raises(NoAnswerError) as failed:
         poster.post(b"{}", {})
     assert "hunter2" not in str(failed.value)
+
+
+@pytest.mark.parametrize("half", [True, False], ids=["half closed", "closed"])
+def test_a_server_that_refuses_before_it_has_read_everything_is_heard(half: bool) -> None:
+    def refuse(connection: socket.socket, over: threading.Event) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+        if half:
+            connection.shutdown(socket.SHUT_WR)
+            over.wait(0.3)
+
+    with raw_server(refuse) as address:
+        heard: list[int | str] = []
+        for _ in range(3):  # a reset may overtake the answer; then it is tried again
+            try:
+                heard.append(Poster(f"http://{address}/", 1, None).post(b"x" * 9_000_000, {}).status)
+            except NoAnswerError as e:
+                heard.append(str(e))
+        assert 413 in heard, heard

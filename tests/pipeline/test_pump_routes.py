@@ -174,6 +174,36 @@ def test_a_stream_that_broke_an_assumption_goes_on_and_owes_what_it_lost(
         until(lambda: b"line 5" in rig.destination.stored)
 
 
+def test_what_follows_a_broken_assumption_does_not_join_the_request_of_what_was_before(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the answer for that would move the cursor over what was never sent."""
+    rig.limits = BatchLimits(wait=30.0)
+    bring = Packer.bring
+    broken: list[bool] = []
+
+    def breaking(packer: Packer, followed: Followed, taken: Taken, since: float) -> None:
+        if any(b"line 5" in r[3] for r in taken.records) and not broken:
+            broken.append(True)
+            raise MemoryError
+        bring(packer, followed, taken, since)
+
+    monkeypatch.setattr(Packer, "bring", breaking)
+    pod = rig.pod()
+    with rig.running():
+        write(pod, ["line 3"])
+        until(lambda: rig.destination.stored == [b"line 3"])
+        write(pod, ["line 4"])
+        until(lambda: rig.value("outrider_lines_read_total") == 2)
+        write(pod, ["line 5"])
+        until(lambda: rig.value("outrider_pump_errors_total", exporter="google"))
+        write(pod, ["line 6"])
+        until(lambda: rig.value("outrider_lines_read_total") == 4)
+    assert b"line 6" in rig.destination.stored, "what was read is sent at the end"
+    with rig.running():
+        until(lambda: b"line 5" in rig.destination.stored)
+
+
 def test_the_lag_of_a_stream_that_falls_behind_grows(rig: Rig) -> None:
     """Also when every turn of it finds something: what is measured is the line that waits, not the last look."""
     rig.routes = [Route(to=["google"], limit=64 * 1024)]

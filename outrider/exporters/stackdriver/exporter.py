@@ -65,13 +65,14 @@ class StackdriverLogs:
         return self._client.rehearse(block([entry]).data)
 
     def plainer(self, entry: bytes) -> bytes | None:
-        """JSON that the API does not take, for whatever reason, as the text that it is."""
+        """JSON that the API does not take, for whatever reason, as text, with the special fields that were taken out."""
         fields = orjson.loads(entry)
         if "jsonPayload" not in fields:
             return None
-        text = orjson.dumps(fields["jsonPayload"]).decode()
         kept = {k: fields[k] for k in ("insertId", "timestamp", "severity") if k in fields}
         rest = {k: fields[k] for k in ("logName", "resource", "labels")}
+        moved = {k: v for k, v in fields.items() if k not in kept and k not in rest and k != "jsonPayload"}
+        text = orjson.dumps(moved | fields["jsonPayload"]).decode()
         room = MAX_ENTRY - len(orjson.dumps(kept | rest)) - 100
         head = orjson.dumps(kept)[:-1] + b',"textPayload":' + pieces(text, room)[0]
         return head + b"," + orjson.dumps(rest)[1:]

@@ -20,7 +20,7 @@ Fields = dict[str, Any]
 GOOGLE = "logging.googleapis.com/"
 """What the keys of special fields begin with that have no plain name."""
 LABELS = GOOGLE + "labels"
-_LATENCY = re.compile(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*s\s*")
+_LATENCY = re.compile(r"\s*(\d{1,12}(?:\.\d{1,9})?)\s*s\s*", re.ASCII)
 _TRACE_ID = re.compile(r"[0-9a-fA-F]{32}")
 
 

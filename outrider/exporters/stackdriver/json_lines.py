@@ -21,7 +21,7 @@ from outrider.exporters.columns import Rows, every
 from outrider.exporters.stackdriver import severity
 from outrider.exporters.stackdriver.context import StreamContext
 from outrider.exporters.stackdriver.entries import DEFAULTS, JsonEntry
-from outrider.exporters.stackdriver.odd import too_deep
+from outrider.exporters.stackdriver.odd import too_deep, too_great
 from outrider.exporters.stackdriver.shapes import NO_FIT, HttpRequest, Line, Shape, Shapes
 from outrider.exporters.stackdriver.times import Timestamps
 
@@ -95,7 +95,7 @@ class JsonLines:
                     shape = grown
                     continue
             if shape.nested:
-                lines = [None if too_deep(c) else line for c, line in zip(contents, lines, strict=True)]
+                lines = [None if too_deep(c) or too_great(c) else line for c, line in zip(contents, lines, strict=True)]
             return shape, lines
 
     # -- columns ------------------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ class JsonLines:
         if latencies and not every(_are_latencies, latencies):
             odd.update(i for i, r in enumerate(requests) if r is not UNSET and not _has_good_latency(r))
         for request in some:
-            if not request.request_size is request.response_size is request.cache_fill_bytes:
+            if not (UNSET is request.request_size is request.response_size is request.cache_fill_bytes):
                 _sizes_as_text(request)
         return requests
 

@@ -19,7 +19,7 @@ from outrider.exporters.stackdriver.severity import BY_LETTER
 from outrider.exporters.stackdriver.shapes import SourceLocation
 
 head_of = re.compile(
-    r"([IWEFD])\d{4} \d\d:\d\d:\d\d\.\d+\s+(\d+)\s+([^ \]]+):(\d+)\]\s(.*)", re.DOTALL | re.ASCII
+    r"([IWEFD])\d{4} \d\d:\d\d:\d\d\.\d+\s+(\d+)\s+([^ \]]+):(\d{1,18})\]\s(.*)", re.DOTALL | re.ASCII
 ).fullmatch
 """Letter, process, file, line number and message."""
 

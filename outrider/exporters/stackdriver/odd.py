@@ -5,7 +5,6 @@ JSON with nested values is looked through for what the API would not take; what 
 as little as can be, gets lost (limits.py). A line that no rule makes more of is text.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -35,9 +34,11 @@ MAX_SPECIAL = 32 * 1024
 """Bytes of special fields beyond which a line is sent as text: they cannot be cut, and leave too little room."""
 
 _SPLIT_ROOM = 200  # what `split` and the longer insertId of a piece take at most
-_BIG = b"0" * 19
+_HUGE = b"0" * 308
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _dumps = msgspec.json.Encoder().encode
+_loads = msgspec.json.Decoder(dict[str, Any]).decode
+"""Integers keep all of their digits, as in the shapes of lines; orjson makes doubles of large ones."""
 
 
 class OddLines:
@@ -86,11 +87,11 @@ class OddLines:
 
     def _json(self, entry: Entry, std: bytes, content: bytes, context: StreamContext) -> list[Any] | None:
         """The entries of a JSON object; None if it is none, or one that Cloud Logging could not take."""
-        if too_deep(content):
+        if too_deep(content) or too_great(content):
             return None
         try:
-            fields = orjson.loads(content)
-        except orjson.JSONDecodeError:
+            fields = _loads(content)
+        except (msgspec.MsgspecError, RecursionError):
             return None
         found = NAMES.intersection(fields)
         own = len(_dumps(entry))
@@ -102,18 +103,10 @@ class OddLines:
         if isinstance(message, str):
             return self._text(entry, message, last)
         payload = _dumps(fields)
-        if b"e+" in payload and _BIG in content.translate(_DIGITS):
-            payload = self._with_big_integers(content, found)
         made = _dumps(entry | {"jsonPayload": msgspec.Raw(payload), "logName": last})
         if len(made) < SURE or fits(made, payload):
             return [msgspec.Raw(made)]
         return self._large_json(entry, std, content, payload, labels, context)
-
-    def _with_big_integers(self, content: bytes, found: frozenset[str]) -> bytes:
-        """The payload with all digits of integers beyond 64 bits, of which orjson makes doubles."""
-        fields = json.loads(content)
-        extract(fields, found, {}, self._times, self._project)
-        return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
     def _klog(self, m: re.Match[str], entry: Entry, text: str, last: msgspec.Raw) -> list[Any]:
         letter, pid, file, line, message = m.groups()
@@ -175,6 +168,17 @@ class OddLines:
 def too_deep(content: bytes) -> bool:
     """Whether a JSON object has more levels than the API takes."""
     return content.count(b"{") + content.count(b"[") > MAX_DEPTH and _depth(content) > MAX_DEPTH
+
+
+def too_great(content: bytes) -> bool:
+    """Whether a number of a JSON object is beyond what a double, and so the API, can hold."""
+    if _HUGE not in content.translate(_DIGITS):
+        return False
+    try:
+        orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return True
+    return False
 
 
 def _size(labels: Mapping[str, str]) -> int:

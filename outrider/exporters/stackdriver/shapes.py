@@ -38,7 +38,9 @@ Scalar = str | int | float | bool | None | UnsetType
 _Text = str | UnsetType
 _Truth = bool | UnsetType
 _Size = (
-    Annotated[str, Meta(pattern=r"^-?[0-9]{1,18}$")] | Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)] | UnsetType
+    Annotated[str, Meta(pattern=r"^(?:0|-?[1-9][0-9]{0,17})\Z")]
+    | Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+    | UnsetType
 )
 
 

@@ -253,3 +253,41 @@ def test_lines_that_are_decoded_at_once_keep_to_themselves(contents: list[bytes]
         ]
         if "jsonPayload" in entry:
             assert entry["jsonPayload"] == orjson.loads(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"id":123456789012345678901,"z":1}',
+        b'{"severity":18446744073709551616,"m":1}',
+        b'{"level":18446744073709551616,"m":1}',
+        b'{"a":' + b"1" * 400 + b',"b":[1]}',
+        b'{"a":"' + b"1" * 400 + b'","b":[1]}',
+        b'{"a":' + b"1" * 5000 + b"}",
+        b'{"a":1e400}',
+        b'{"httpRequest":{"requestSize":0,"responseSize":0,"cacheFillBytes":0},"m":1}',
+        b'{"httpRequest":{"requestSize":"007","responseSize":"-0"},"m":1}',
+        b'{"httpRequest":{"requestSize":"12\\n","requestUrl":"/x"},"m":1}',
+        '{"httpRequest":{"latency":"١s"},"m":1}'.encode(),
+        b'{"logging.googleapis.com/sourceLocation":{"line":"08"},"m":1}',
+        b'{"a":1e2,"b":-0.0,"c":1e22,"d":1e-7}',
+    ],
+)
+def test_an_entry_is_the_same_by_whichever_way_and_whatever_came_before(content: bytes) -> None:
+    """The odd way, of a line behind white space; a stream's first line; and one whose values may be anything."""
+    nested = [b'{"a":[1],"b":{},"id":[],"z":[],"m":[]}'] * 3
+    [odd] = encode((0, TIME, b"stdout", b" " + content))
+    [first] = encode((0, TIME, b"stdout", content))
+    *_, later = encode(*((n * 1000, TIME, b"stdout", c) for n, c in enumerate([*nested, content])))
+    text = odd.get("textPayload", "").strip()
+    for entry in (first, later):
+        assert {k: v for k, v in entry.items() if k not in ("insertId", "textPayload")} == {
+            k: v for k, v in odd.items() if k not in ("insertId", "textPayload")
+        }
+        assert entry.get("textPayload", "").strip() == text
+
+
+def test_a_line_number_that_no_field_holds_leaves_a_line_text() -> None:
+    line = b"I0516 09:19:06.315692 1 f.go:99999999999999999999] x"
+    [entry] = encode((0, TIME, b"stdout", line))
+    assert entry["textPayload"] == line.decode()
