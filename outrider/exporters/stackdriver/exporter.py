@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-import orjson
+import msgspec
 
 from outrider.exporters.answer import Answer
 from outrider.exporters.block import Block, block
@@ -66,16 +66,16 @@ class StackdriverLogs:
 
     def plainer(self, entry: bytes) -> bytes | None:
         """JSON that the API does not take, for whatever reason, as text, with the special fields that were taken out."""
-        fields = orjson.loads(entry)
+        fields = msgspec.json.decode(entry)
         if "jsonPayload" not in fields:
             return None
         kept = {k: fields[k] for k in ("insertId", "timestamp", "severity") if k in fields}
         rest = {k: fields[k] for k in ("logName", "resource", "labels")}
         moved = {k: v for k, v in fields.items() if k not in kept and k not in rest and k != "jsonPayload"}
-        text = orjson.dumps(moved | fields["jsonPayload"]).decode()
-        room = MAX_ENTRY - len(orjson.dumps(kept | rest)) - 100
-        head = orjson.dumps(kept)[:-1] + b',"textPayload":' + pieces(text, room)[0]
-        return head + b"," + orjson.dumps(rest)[1:]
+        text = msgspec.json.encode(moved | fields["jsonPayload"]).decode()
+        room = MAX_ENTRY - len(msgspec.json.encode(kept | rest)) - 100
+        head = msgspec.json.encode(kept)[:-1] + b',"textPayload":' + pieces(text, room)[0]
+        return head + b"," + msgspec.json.encode(rest)[1:]
 
     def refresh(self) -> None:
         self._client.refresh()
