@@ -65,7 +65,7 @@ class StackdriverLogs:
         return self._client.rehearse(block([entry]).data)
 
     def plainer(self, entry: bytes) -> bytes | None:
-        """JSON that the API does not take, for whatever reason, as text, with the special fields that were taken out."""
+        """JSON that the API does not take, for whatever reason, as text; the special fields are in it again."""
         fields = msgspec.json.decode(entry)
         if "jsonPayload" not in fields:
             return None
