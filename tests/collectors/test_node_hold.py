@@ -12,7 +12,7 @@ from outrider.model.clock import SystemClock
 from tests.support.mounts import on_a_mount_of_its_own, on_a_read_only_disk, private_mounts
 from tests.support.node import NodeProcess, exporter_to, node_process
 from tests.support.sink import Fault, Sink, repeats_are_identical
-from tests.support.tree import Numbered, assert_complete, await_lines, numbers
+from tests.support.tree import Numbered, assert_complete, await_lines, files_in, numbers
 from tests.support.wait import until
 
 DOWN = Fault(503, {"Retry-After": "1"})
@@ -46,7 +46,7 @@ class Outage:
             until(lambda opened=opened: self.node.metric("outrider_rotations_total") > opened)  # type: ignore[misc]
 
     def links(self) -> list[Path]:
-        return [p for p in self.held.rglob("*") if p.is_file()]
+        return files_in(self.held)
 
 
 @pytest.fixture

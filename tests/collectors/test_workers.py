@@ -20,7 +20,7 @@ import yaml
 
 from tests.support.node import MAIN, NodeProcess, exporter_to, node_process
 from tests.support.sink import Fault, Sink, repeats_are_identical
-from tests.support.tree import Numbered, assert_complete, await_lines
+from tests.support.tree import Numbered, assert_complete, await_lines, files_in
 from tests.support.wait import until
 from tests.support.workers import all_workers, kill_worker, pod_of, workers, writers
 
@@ -302,7 +302,7 @@ def test_links_of_one_worker_are_not_touched_by_another(tmp_path: Path, node: No
 
 
 def links(held: Path) -> set[str]:
-    return {str(path.relative_to(held)) for path in held.rglob("*") if path.is_file()}
+    return {str(path.relative_to(held)) for path in files_in(held)}
 
 
 # -- books ------------------------------------------------------------------------------------------------------------

@@ -4,8 +4,10 @@ A line says who wrote it and its number: `web 000017 …`. What has arrived is j
 often as it was sent), and in the order in which it was written when the entries are sorted by insertId.
 """
 
+import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from outrider.demo.kubelet import ContainerLog
 from tests.support.sink import Received, Sink
@@ -65,3 +67,8 @@ def assert_complete(sink: Sink, writer: Numbered) -> None:
     for entries in by_stream(first).values():
         found = numbers(entries)
         assert found == sorted(found), "insertIds do not sort in file order"
+
+
+def files_in(root: Path) -> list[Path]:
+    """Every file below `root`, while others make and remove directories there: what vanishes meanwhile is not there."""
+    return [Path(directory, name) for directory, _, names in os.walk(root) for name in names]

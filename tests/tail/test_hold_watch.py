@@ -18,6 +18,7 @@ from outrider.tail.hold import Hold
 from outrider.tail.reader import Reader
 from outrider.tail.records import Assembler, Budget, Joining
 from outrider.tail.watch import Watcher
+from tests.support.tree import files_in
 from tests.support.wait import until
 
 READERS = frozenset({"google"})
@@ -45,7 +46,7 @@ class Run:
         assert self.watcher.scanned.wait(10.0)
 
     def links(self) -> list[Path]:
-        return [p for p in self.held.rglob("*") if not p.is_dir()] if self.held.exists() else []
+        return files_in(self.held)
 
     def read(self, files: StreamFiles) -> list[bytes]:
         """Everything, until the stream has ended."""
@@ -120,6 +121,6 @@ def test_a_pod_that_is_deleted_while_it_is_watched(base: Path) -> None:
         until(lambda: files.over)
         assert not files.gone
         assert run.read(files) == [b"1"]
-        assert not any("c_new_u3" in str(p) for p in run.held.rglob("*"))
+        assert not any("c_new_u3" in str(p) for p in files_in(run.held))
     finally:
         run.stop()
