@@ -109,9 +109,7 @@ class Sidecar:
         return Stream(pod.namespace, pod.name, pod.uid, pod.container, 0, path)
 
     def _found(self, files: StreamFiles) -> None:
-        from_end = self.config.logs.start == "end" and not self._watcher.scanned.is_set()
-        from_end &= self._older is None or files.path in self._older  # what began during a reload is new
-        self._pumps.follow(files, from_end)
+        self._pumps.follow(files, self._watcher.scanned.is_set(), self._older)
 
     def ledger(self) -> dict[str, Any]:
         """What `/ledger` shows: the books of every exporter and file (see `pipeline/ledger.py`)."""

@@ -70,6 +70,8 @@ def block(entries: list[Any], common: bytes = b"") -> Block:
 def chained(blocks: Iterable[Block]) -> Block:
     """One block of all of them."""
     some = [b for b in blocks if b.count]
+    if len(some) == 1:
+        return some[0]
     if len({b.common for b in some}) > 1:
         some = [b.spelled() for b in some]
     common = some[0].common if some else b""

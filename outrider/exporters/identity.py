@@ -9,7 +9,10 @@ import base64
 import hashlib
 import sys
 from array import array
+from collections.abc import Iterator
+from itertools import groupby
 
+from outrider.model.records import Records
 from outrider.model.stream import Stream
 
 TURN_BITS = 48
@@ -23,6 +26,19 @@ def stream_id(stream: Stream) -> bytes:
     """
     digest = hashlib.blake2b(f"{stream.uid}/{stream.container}/{stream.run}".encode(), digest_size=10).digest()
     return base64.b32hexencode(digest)[:13].lower()
+
+
+def by_turn(records: Records) -> Iterator[tuple[int, Records]]:
+    """`records`, of which there is one at least, in runs of one turn each; nearly always it is one run."""
+    at = records.at
+    if min(at) >> TURN_BITS == max(at) >> TURN_BITS:
+        yield at[0] >> TURN_BITS, records
+        return
+    begin = 0
+    for turn, positions in groupby(at, lambda position: position >> TURN_BITS):
+        end = begin + len(list(positions))
+        yield turn, records.part(begin, end)
+        begin = end
 
 
 def ids(prefix: str, at: list[int]) -> list[str]:

@@ -58,12 +58,13 @@ class Batch:
             followed.made += block.count
             followed.in_flight += block.count
 
-    def request(self) -> tuple[list[bytes], bytes]:
-        """The data of the blocks, and what is left out of all of them. Of small batches, where that saves next to
-        nothing, and of mixed ones nothing is left out.
+    def request(self) -> tuple[list[bytes], int, bytes]:
+        """The data of the blocks, which the batch gives up with it, the number of entries, and what is left out of all
+        of them. Of small batches, where that saves next to nothing, and of mixed ones nothing is left out.
         """
         common = self.common if self.size >= WORTH_IT else b""
-        return [b.data if common else b.spelled().data for b in self.blocks], common
+        blocks, self.blocks = self.blocks, []
+        return [b.data if common else b.spelled().data for b in blocks], self.count, common
 
     def due(self, last_dispatch: float, wait: float) -> float:
         """When the batch goes though it is not full, in monotonic seconds; `last_dispatch` is when the one before

@@ -353,12 +353,9 @@ class Pump:
     def _send_all(self) -> None:
         while (batch := self._outbox.get()) is not None:
             try:
-                pieces, common = batch.request()
-                batch.blocks = []
-                batch.rejected = self.delivery.deliver(pieces, batch.count, common)
+                batch.rejected = self.delivery.deliver(*batch.request())
             except Exception:
                 log.exception("%s: unexpected failure while sending; the batch is read again next time", self.name)
-            pieces = []
             self._inbox.put(partial(self._landed, batch))
 
     def _landed(self, batch: Batch) -> None:

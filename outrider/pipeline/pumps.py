@@ -73,8 +73,11 @@ class Pumps:
                 pump.cursors.load()
             pump.start(watcher)
 
-    def follow(self, files: StreamFiles, from_end: bool) -> None:
-        """Take up a stream for all who read it. From any thread."""
+    def follow(self, files: StreamFiles, scanned: bool, older: frozenset[str] | None) -> None:
+        """Take up a stream for all who read it, where `logs.start` says unless it is new: it began after everything had
+        been `scanned`, or was not among those that the program knew before a reload (`older`). From any thread.
+        """
+        from_end = self._config.logs.start == "end" and not scanned and (older is None or files.path in older)
         for name in files.readers:
             self._pumps[name].follow(files, from_end)
 

@@ -35,7 +35,7 @@ def test_a_batch_knows_its_size() -> None:
     batch.add(a, Block(b"a,b", 2))
     batch.add(a, Block(b"", 0))
     batch.add(a, Block(b"c", 1))
-    assert (batch.request(), batch.size, batch.count) == (([b"a,b", b"c"], b""), 6, 3)
+    assert (batch.request(), batch.size) == (([b"a,b", b"c"], 3, b""), 6)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_what_is_common_to_all_entries_is_said_once_and_otherwise_in_every_one(
     for common in commons:
         whole = entry if common else entry.replace(b"\n", b"")
         batch.add(followed("a"), Block(b",".join([whole] * entries), entries, common))
-    pieces, once = batch.request()
-    assert once == said_once
+    pieces, count, once = batch.request()
+    assert (count, once) == (len(commons) * entries, said_once)
     said = [orjson.loads(b"[%b]" % piece) for piece in pieces]
     default = orjson.loads(b"{%b}" % once)
     assert [[default | e for e in some] for some in said] == [

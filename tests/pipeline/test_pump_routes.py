@@ -149,19 +149,24 @@ def test_at_the_start_many_streams_of_one_namespace_are_no_more_than_one(rig: Ri
     assert before <= 4 * 256 * 1024 / 200, "its turn came in the first round, not after thirty chunks"
 
 
-def test_a_stream_that_broke_an_assumption_goes_on_and_owes_what_it_lost(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def break_once_at(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What brings it to the batch raises, the first time."""
     bring = Packer.bring
     broken: list[bool] = []
 
     def breaking(packer: Packer, followed: Followed, taken: Taken, since: float) -> None:
-        if any(b"line 5" in r[3] for r in taken.records) and not broken:
+        if any(content in r[3] for r in taken.records) and not broken:
             broken.append(True)
             raise MemoryError
         bring(packer, followed, taken, since)
 
     monkeypatch.setattr(Packer, "bring", breaking)
+
+
+def test_a_stream_that_broke_an_assumption_goes_on_and_owes_what_it_lost(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_once_at(b"line 5", monkeypatch)
     pod = rig.pod()
     with rig.running():
         write(pod, ["line 4"])
@@ -179,16 +184,7 @@ def test_what_follows_a_broken_assumption_does_not_join_the_request_of_what_was_
 ) -> None:
     """Else the answer for that would move the cursor over what was never sent."""
     rig.limits = BatchLimits(wait=30.0)
-    bring = Packer.bring
-    broken: list[bool] = []
-
-    def breaking(packer: Packer, followed: Followed, taken: Taken, since: float) -> None:
-        if any(b"line 5" in r[3] for r in taken.records) and not broken:
-            broken.append(True)
-            raise MemoryError
-        bring(packer, followed, taken, since)
-
-    monkeypatch.setattr(Packer, "bring", breaking)
+    break_once_at(b"line 5", monkeypatch)
     pod = rig.pod()
     with rig.running():
         write(pod, ["line 3"])
