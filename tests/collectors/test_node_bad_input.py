@@ -15,6 +15,7 @@ import pytest
 
 from outrider.demo.kubelet import LIMIT, PodLog
 from outrider.model.clock import SystemClock
+from tests.support.descriptors import files_held_by
 from tests.support.mounts import on_a_full_disk, on_a_read_only_disk, private_mounts
 from tests.support.node import NodeProcess, exporter_to, node_process
 from tests.support.sink import Entry, Sink
@@ -276,4 +277,4 @@ def test_a_state_that_cannot_be_written_does_not_stop_delivery(tmp_path: Path, m
 
 def _descriptors(node: NodeProcess) -> str:
     assert node.process is not None
-    return " ".join(os.readlink(p) for p in Path(f"/proc/{node.process.pid}/fd").iterdir())
+    return " ".join(files_held_by(node.process.pid))

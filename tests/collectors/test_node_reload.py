@@ -19,6 +19,7 @@ import yaml
 
 from outrider.demo.kubelet import PodLog
 from outrider.model.clock import SystemClock
+from tests.support.descriptors import files_held_by
 from tests.support.node import NodeProcess, exporter_to, node_process
 from tests.support.sink import HANG, Fault, Sink, repeats_are_identical
 from tests.support.token_endpoint import key_file
@@ -362,7 +363,7 @@ def test_files_that_only_the_collector_has_go_from_hand_to_hand(setup: Setup, re
 
 def descriptors_of_deleted(node: NodeProcess) -> int:
     assert node.process is not None
-    links = [os.readlink(p) for p in Path(f"/proc/{node.process.pid}/fd").iterdir() if p.is_symlink()]
+    links = files_held_by(node.process.pid)
     return sum(link.endswith(".log (deleted)") or ".log." in link for link in links)
 
 
