@@ -46,22 +46,26 @@ class OwnPod:
         self._clock = clock
         self._pod = Pod(self.uid, self.name, self.namespace)
         self._mtimes: list[int] = []
-        self._look_at = clock.monotonic()
+        self._look()  # now, while nobody else can ask: a stream is routed once, by the labels that are known then
 
     def get(self, uid: str) -> Pod | None:
-        """This pod, whichever is meant."""
+        """This pod, whichever is meant. From any thread."""
         del uid
-        now = self._clock.monotonic()
-        if self.info is not None and now >= self._look_at:
-            self._look_at = now + LOOK
-            paths = [os.path.join(self.info, name) for name in ("labels", "annotations")]
-            mtimes = list(map(_mtime, paths))
-            if mtimes != self._mtimes:
-                self._mtimes = mtimes
-                labels, annotations = map(_entries, paths)
-                pod = Pod(self.uid, self.name, self.namespace, labels, annotations)
-                self._pod = pod if pod != self._pod else self._pod
+        if self.info is not None and self._clock.monotonic() >= self._look_at:
+            self._look()
         return self._pod
+
+    def _look(self) -> None:
+        self._look_at = self._clock.monotonic() + LOOK
+        if self.info is None:
+            return
+        paths = [os.path.join(self.info, name) for name in ("labels", "annotations")]
+        mtimes = list(map(_mtime, paths))
+        if mtimes != self._mtimes:
+            self._mtimes = mtimes
+            labels, annotations = map(_entries, paths)
+            pod = Pod(self.uid, self.name, self.namespace, labels, annotations)
+            self._pod = pod if pod != self._pod else self._pod
 
     def want(self, uid: str) -> None:
         """Everything is here already."""
