@@ -1,0 +1,1 @@
+"""Third-party software, read: one folder for each product."""
