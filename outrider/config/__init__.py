@@ -4,7 +4,17 @@
 (`outrider.config.schema`) and the reference page (`outrider.config.reference`) are written from the same model.
 """
 
-from outrider.config.destinations import Batch, Console, Datadog, Exporter, ProcessingRule, Stackdriver, Tls
+from outrider.config.destinations import (
+    Batch,
+    Console,
+    Datadog,
+    Exporter,
+    LogExporter,
+    OpenTelemetry,
+    ProcessingRule,
+    Stackdriver,
+    Tls,
+)
 from outrider.config.load import Report, examine, examine_text, load, parse
 from outrider.config.model import (
     Check,
@@ -37,8 +47,10 @@ __all__ = [
     "Hold",
     "Join",
     "Kube",
+    "LogExporter",
     "Logs",
     "Metrics",
+    "OpenTelemetry",
     "Problem",
     "ProcessingRule",
     "Redact",

@@ -11,13 +11,14 @@ from typing import Any
 import msgspec
 
 from outrider.config.findings import INVALID, Findings
-from outrider.config.hidden import default_secret, read_hidden, read_settings
+from outrider.config.hidden import default_secret, read_hidden
 from outrider.config.model import Check, Config
 from outrider.config.problems import either, nearest
 from outrider.config.scalars import BadValueError, found, read_scalar
 from outrider.config.secrets import Secret
 from outrider.config.shape import (
     CheckEntry,
+    CheckTypes,
     Hidden,
     Key,
     Many,
@@ -33,9 +34,11 @@ from outrider.config.shape import (
 from outrider.config.yaml_nodes import Entry, Node
 
 
-def check(root: Node, findings: Findings) -> Config | None:
-    """The configuration that `root` describes, or None if `findings` has errors after the walk."""
-    walk = _Walk(findings)
+def check(root: Node, findings: Findings, checks: CheckTypes | None = None) -> Config | None:
+    """The configuration that `root` describes, or None if `findings` has errors after the walk. `checks` are those that
+    are installed; None leaves their settings unread.
+    """
+    walk = _Walk(findings, checks)
     config = walk.read(record_of(Config), root, "")
     if isinstance(root.value, dict):
         _check_references(root, walk.references, findings)
@@ -43,6 +46,12 @@ def check(root: Node, findings: Findings) -> Config | None:
         _check_route_names(root, config, findings)
     failed = any(p.severity == "error" for p in findings.problems)
     return None if failed or not isinstance(config, Config) else config
+
+
+def check_settings(of: type[msgspec.Struct], root: Node, findings: Findings) -> Any:
+    """The settings of one check that `root` describes, or None if `findings` has errors after the walk."""
+    read = _Walk(findings).read(record_of(of), root, "")
+    return None if any(p.severity == "error" for p in findings.problems) else read
 
 
 class _Reference(msgspec.Struct, frozen=True):
@@ -57,6 +66,7 @@ class _Walk(msgspec.Struct):
     """One pass over a file; what it finds goes into `findings`."""
 
     findings: Findings
+    checks: CheckTypes | None = None
     references: list[_Reference] = []
 
     def read(self, shape: Shape, node: Node, path: str) -> Any:
@@ -229,8 +239,21 @@ class _Walk(msgspec.Struct):
         if not isinstance(entry.node.value, dict):
             message = f"found {found(entry.node.value)}, expected a mapping of settings"
             return self.findings.error(entry.node, _join(path, name), message, "{} takes the defaults")
-        settings = read_settings(entry.node, _join(path, name), self.findings)
+        if self.checks is None:
+            return Check(name)
+        of = self._settings_type(name, entry, path, self.checks)
+        settings = INVALID if of is INVALID else self._record(record_of(of), entry.node, _join(path, name))
         return INVALID if settings is INVALID else Check(name, settings)
+
+    def _settings_type(self, name: str, entry: Entry, path: str, checks: CheckTypes) -> Any:
+        try:
+            return checks[name]
+        except KeyError:
+            message = f'there is no check "{name}" here, there are {", ".join(sorted(checks)) or "none"}'
+            return self.findings.error(entry, path, message, nearest(name, checks))
+        except ImportError as e:
+            message = f'the check "{name}" cannot be loaded: {e}'
+            return self.findings.error(entry, path, message, "install the library that it needs")
 
     def _wrong_type(self, shape: Shape, node: Node, path: str, hint: str = "") -> Any:
         what = "an empty mapping" if node.value == {} else found(node.value)
@@ -245,15 +268,24 @@ def _check_references(root: Node, references: list[_Reference], findings: Findin
     if entry is not None and not isinstance(entry.node.value, dict):
         return
     names = entry.node.value if entry else Config().exporters
+    metrics_alone = {name for name in names if entry and _kind(entry.node.value[name].node) == "opentelemetry"}
     for reference in references:
+        if reference.name in metrics_alone:
+            hint = "it gets the metrics without a route"
+            message = f'the exporter "{reference.name}" takes no logs (kind: opentelemetry)'
+            findings.error(reference.node, reference.path, message, hint)
         if reference.name not in names:
             message = f'there is no exporter "{reference.name}", there are {", ".join(names)}'
             findings.error(reference.node, reference.path, message, nearest(reference.name, names))
     routed = {r.name for r in references}
     if entry is not None and "routes" in root.value:
         for name, exporter in entry.node.value.items():
-            if name not in routed:
+            if name not in routed | metrics_alone:
                 findings.warning(exporter, f"exporters.{name}", "no route leads to this exporter")
+
+
+def _kind(exporter: Node) -> Any:
+    return exporter.value["kind"].node.value if isinstance(exporter.value, dict) and "kind" in exporter.value else None
 
 
 def _check_route_names(root: Node, config: Config, findings: Findings) -> None:

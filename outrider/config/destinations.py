@@ -81,13 +81,18 @@ class Datadog(msgspec.Struct, frozen=True):
     statsd: Annotated[
         str | None,
         forms.STATSD,
-        Doc("Send metrics to the DogStatsD server of an Agent instead (`udp://host:8125`, `unix:///path`)."),
+        Doc(
+            "Send metrics to the DogStatsD server of an Agent instead: `udp://host:8125`, `unix:///path`, or "
+            "`unixgram://`, `unixstream://` for one kind of socket. Needs `outrider[statsd]`."
+        ),
     ] = None
     tls: Tls = Tls()
-    compress: Annotated[Literal["gzip", "zstd", "none"], Doc("Compression of request bodies.")] = "gzip"
+    compress: Annotated[Literal["gzip", "deflate", "zstd", "none"], Doc("Compression of request bodies.")] = "gzip"
     batch: Batch = Batch()
     tags: Annotated[
-        list[Annotated[str, forms.TAG]], Members(unique=True), Doc("Tags of every log entry, such as `env:prod`.")
+        list[Annotated[str, forms.TAG]],
+        Members(unique=True),
+        Doc("Tags of every log entry and metric, such as `env:prod`."),
     ] = []
     processing_rules: Annotated[
         list[ProcessingRule], Doc("The Agent's log processing rules, applied in this order to what goes here.")
@@ -107,5 +112,21 @@ class Console(msgspec.Struct, frozen=True):
     batch: Batch = Batch()
 
 
-Exporter = Stackdriver | Datadog | Console
+class OpenTelemetry(msgspec.Struct, frozen=True):
+    """Any metric exporter of the OpenTelemetry SDK (extra `otlp`). It gets metrics alone: no route can lead to it."""
+
+    kind: Annotated[Literal["opentelemetry"], Doc("Chooses this kind of exporter.")] = "opentelemetry"
+    exporter: Annotated[
+        str,
+        forms.NAME,
+        Doc(
+            "Its name, as packages register it (entry points `opentelemetry_metrics_exporter`). Its settings are the "
+            "environment variables that it reads, such as `OTEL_EXPORTER_OTLP_ENDPOINT`."
+        ),
+    ] = "otlp_proto_http"
+
+
+LogExporter = Stackdriver | Datadog | Console
+"""Those that routes may lead to."""
+Exporter = LogExporter | OpenTelemetry
 EXPORTERS = variants_of(forms.EXPORTER_NAME, Exporter)

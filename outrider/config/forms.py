@@ -45,7 +45,9 @@ REGEX = Text("a regular expression", check=_regex)
 URL = Text("a URL such as https://host:443", r"^https?://[^\s/?#]+(/[^\s?#]*)?$", _url)
 LISTEN = Text('an address such as "0.0.0.0:9464"', r"^([A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$", _port)
 STATSD = Text(
-    "udp://host:port or unix:///path", r"^(udp://([^\s/:]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}|unix:///\S+)$", _port
+    "udp://host:port or unix:///path",
+    r"^(udp://([^\s/:]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}|unix(gram|stream)?:///\S+)$",
+    _port,
 )
 HOST = Text("a host name such as datadoghq.eu", r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
 EXPORTER_NAME = Text("a name of up to 63 letters, digits, '.', '_' and '-'", r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")

@@ -1,4 +1,4 @@
-"""Reading values that must not be shown: the secrets of the model, and those in a check's free settings.
+"""Reading values that must not be shown.
 
 No message of this module repeats a value, not even a wrong one: what stands in the wrong place may be the secret.
 """
@@ -14,7 +14,6 @@ from outrider.config.shape import Hidden, allowed
 from outrider.config.yaml_nodes import Node
 
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SECRET_KEY = re.compile(r"(password|passwd|passphrase|token|secret|credentials|(api|app|access|private)_?key)$", re.I)
 
 
 def read_hidden(shape: Hidden, node: Node, path: str, findings: Findings) -> Any:
@@ -43,34 +42,6 @@ def default_secret(default: Secret, at: Node, path: str, findings: Findings) -> 
         hint = f"set it, or give {path} another value"
         return findings.error(at, path, f"is missing, and the variable {default.env} is not set", hint)
     return Secret.from_env(default.env, findings.env)
-
-
-def read_settings(node: Node, path: str, findings: Findings) -> Any:
-    """The settings of a check as plain values: strings expanded, secrets as `Secret`.
-
-    A secret is `{env: X}` or `{file: path}` anywhere, and any string under a key such as `password` or `token`.
-    """
-    if isinstance(node.value, list):
-        items = [read_settings(n, f"{path}[{i}]", findings) for i, n in enumerate(node.value)]
-        return INVALID if INVALID in items else items
-    if not isinstance(node.value, dict):
-        return findings.expanded(node, path)
-    if node.value.keys() in ({"env"}, {"file"}):
-        return read_hidden(Hidden(), node, path, findings)
-    settings = {}
-    for name, entry in node.value.items():
-        read = _read_secret_setting if _SECRET_KEY.search(name) else read_settings
-        settings[name] = read(entry.node, f"{path}.{name}", findings)
-    return INVALID if INVALID in settings.values() else settings
-
-
-def _read_secret_setting(node: Node, path: str, findings: Findings) -> Any:
-    value = node.value
-    if value is None or value == "" or isinstance(value, list):
-        return read_settings(node, path, findings)
-    if isinstance(value, dict) and not (len(value) == 1 and nearest(next(iter(value)), ("env", "file"))):
-        return read_settings(node, path, findings)
-    return read_hidden(Hidden(), node, path, findings)
 
 
 def _reference(shape: Hidden, node: Node, path: str, findings: Findings) -> Any:

@@ -10,6 +10,7 @@ from outrider.config.expand import expand
 from outrider.config.findings import Findings
 from outrider.config.model import Config
 from outrider.config.problems import ConfigError, Problem
+from outrider.config.shape import CheckTypes
 from outrider.config.yaml_nodes import YamlError, position, read_nodes
 
 _KUBELET = "https://${NODE_IP:-127.0.0.1}:10250"
@@ -25,17 +26,26 @@ class Report(msgspec.Struct, frozen=True):
     problems: list[Problem]
 
 
-def load(path: str | os.PathLike[str], env: Mapping[str, str] = os.environ) -> Config:
-    """The configuration in file `path`. Raises ConfigError with all that is wrong with it, or with opening it."""
-    return _usable(examine(path, env))
+def load(path: str | os.PathLike[str], env: Mapping[str, str] = os.environ, checks: CheckTypes | None = None) -> Config:
+    """The configuration in file `path`. Raises ConfigError with all that is wrong with it, or with opening it. `checks`
+    are those that `metrics.checks` may name; None leaves their settings unread.
+    """
+    return _usable(examine(path, env, checks))
 
 
-def parse(text: str | bytes, name: str = "<string>", env: Mapping[str, str] = os.environ) -> Config:
+def parse(
+    text: str | bytes,
+    name: str = "<string>",
+    env: Mapping[str, str] = os.environ,
+    checks: CheckTypes | None = None,
+) -> Config:
     """The configuration in `text`, which messages call `name`. Raises ConfigError with all that is wrong with it."""
-    return _usable(examine_text(text, name, env))
+    return _usable(examine_text(text, name, env, checks))
 
 
-def examine(path: str | os.PathLike[str], env: Mapping[str, str] = os.environ) -> Report:
+def examine(
+    path: str | os.PathLike[str], env: Mapping[str, str] = os.environ, checks: CheckTypes | None = None
+) -> Report:
     """Like `load`, but returns what it finds, warnings included, instead of raising."""
     name = os.fspath(path)
     try:
@@ -45,10 +55,15 @@ def examine(path: str | os.PathLike[str], env: Mapping[str, str] = os.environ) -
         reason = (e.strerror or str(e)) if isinstance(e, OSError) else str(e)
         hint = "give the path of a YAML file" if isinstance(e, FileNotFoundError | IsADirectoryError) else ""
         return Report(None, [Problem(name, 0, 0, "", f"cannot be read: {reason}", hint)])
-    return examine_text(data, name, env)
+    return examine_text(data, name, env, checks)
 
 
-def examine_text(text: str | bytes, name: str = "<string>", env: Mapping[str, str] = os.environ) -> Report:
+def examine_text(
+    text: str | bytes,
+    name: str = "<string>",
+    env: Mapping[str, str] = os.environ,
+    checks: CheckTypes | None = None,
+) -> Report:
     """Like `parse`, but returns what it finds, warnings included, instead of raising."""
     try:
         decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text.removeprefix("\ufeff")
@@ -65,7 +80,7 @@ def examine_text(text: str | bytes, name: str = "<string>", env: Mapping[str, st
         return Report(None, [Problem(name, fault.line, fault.column, "", fault.message, fault.hint)])
     for fault in faults:
         findings.problems.append(Problem(name, fault.line, fault.column, fault.path, fault.message, fault.hint))
-    config = check(root, findings)
+    config = check(root, findings, checks)
     problems = sorted(findings.problems, key=lambda p: (p.line, p.column))
     return Report(config and _with_addresses(config, env), problems)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 
 from outrider.config import forms
-from outrider.config.destinations import EXPORTERS, Exporter, Stackdriver, Wait
+from outrider.config.destinations import EXPORTERS, Exporter, LogExporter, Stackdriver, Wait
 from outrider.config.forms import Glob, Globs, Path
 from outrider.config.secrets import Secret, redacted
 from outrider.config.shape import (
@@ -171,17 +171,19 @@ class Logs(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One check of third-party software: its name and its own settings (secrets in them are `Secret`)."""
+    """One check of third-party software: its name and its settings, a struct of the check's own type; None if whoever
+    read the file did not say which checks there are.
+    """
 
     name: str
-    settings: dict[str, Any] = {}
+    settings: Any = None
 
     def __repr__(self) -> str:
-        return f"Check({self.name!r}, {redacted(self.settings)!r})"
+        return f"Check({self.name!r}, {_plain(self.settings)!r})"
 
     def __rich_repr__(self) -> Any:
         yield self.name
-        yield redacted(self.settings)
+        yield _plain(self.settings)
 
 
 class Metrics(msgspec.Struct, frozen=True):
@@ -290,11 +292,16 @@ class Config(msgspec.Struct, frozen=True):
         }
         msgspec.structs.force_setattr(self, "exporters", exporters)
         if not self.routes:
-            msgspec.structs.force_setattr(self, "routes", [Route(to=list(exporters))])
+            take_logs = [name for name, e in exporters.items() if isinstance(e, LogExporter)]
+            msgspec.structs.force_setattr(self, "routes", [Route(to=take_logs)] if take_logs else [])
 
 
 def dump(config: Config) -> dict[str, Any]:
     """The configuration in effect as plain data under the file's names, with every secret left out."""
-    plain = redacted(msgspec.to_builtins(config, enc_hook=redacted))
+    plain = _plain(config)
     assert isinstance(plain, dict)
     return plain
+
+
+def _plain(struct: Any) -> Any:
+    return redacted(msgspec.to_builtins(struct, enc_hook=redacted))

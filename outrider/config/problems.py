@@ -3,7 +3,6 @@
 A file is always checked to its end: the reader fixes everything at once instead of one finding per start.
 """
 
-import difflib
 from collections.abc import Iterable
 from typing import Literal
 
@@ -43,6 +42,8 @@ def either(words: Iterable[str]) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """`did you mean "batch"?` when one of `known` resembles `word`, else an empty string."""
+    import difflib  # only who made a mistake needs it
+
     by_folded = {name.lower(): name for name in known}
     close = difflib.get_close_matches(word.lower(), by_folded, n=1, cutoff=0.6)
     return f'did you mean "{by_folded[close[0]]}"?' if close else ""

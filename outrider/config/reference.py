@@ -6,7 +6,7 @@ import msgspec
 
 from outrider.config.model import Config
 from outrider.config.schema import default_of
-from outrider.config.shape import CheckEntry, Key, Many, Record, Shape, Variants, allowed, record_of
+from outrider.config.shape import CheckEntry, Key, Many, Nullable, Record, Shape, Variants, allowed, record_of
 
 _HEAD = """\
 # Configuration
@@ -43,8 +43,7 @@ routes:
   but `{` and `$` stays as it is. A value made of variables is read as if it stood there without quotes, so
   `workers: "${WORKERS:-2}"` is a number, and nothing is null where null is allowed.
 - **Secrets** are written as `{env: X}` (the variable has to be set), as `{file: path}` (without its last line end; read
-  again when the file changes; it may appear later), or as the value itself. They are never printed. In the settings
-  of a check, both forms work everywhere, and strings under keys such as `password` or `token` are secrets too.
+  again when the file changes; it may appear later), or as the value itself. They are never printed.
 - **Globs** match the whole name: `*` any characters, `?` one, `[ab]` one of these.
 - **YAML**: anchors, aliases and merge keys work; a key that stands twice in a mapping is an error.
 
@@ -62,6 +61,11 @@ def reference() -> str:
         else:
             top.append(_row(key.name, key))
     return "\n".join([_HEAD, _table(top), *sections])
+
+
+def settings_table(struct: type[msgspec.Struct]) -> str:
+    """The keys of the settings of a check, as the page has those of the file."""
+    return _table([row for key in record_of(struct).keys for row in _tree(key.name, key)])
 
 
 def _section(key: Key) -> str:
@@ -85,7 +89,8 @@ def _about(key: Key) -> str:
 
 
 def _rows(path: str, key: Key) -> list[str]:
-    record, path = (key.shape, path) if isinstance(key.shape, Record) else (_item(key.shape), f"{path}[]")
+    shape = key.shape.item if isinstance(key.shape, Nullable) else key.shape
+    record, path = (shape, path) if isinstance(shape, Record) else (_item(shape), f"{path}[]")
     return [row for k in record.keys for row in _tree(f"{path}.{k.name}", k)] if record else []
 
 

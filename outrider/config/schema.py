@@ -10,12 +10,14 @@ from typing import Any
 
 import msgspec
 
+from outrider.config import forms
 from outrider.config.expand import VARIABLE_PATTERN
 from outrider.config.model import Config
 from outrider.config.secrets import Secret
 from outrider.config.shape import (
     Bool,
     CheckEntry,
+    CheckTypes,
     Choice,
     Duration,
     Fraction,
@@ -42,8 +44,10 @@ _VARIABLE: Schema = {"$ref": "#/$defs/variable"}
 _SECRET: list[Schema] = [{"$ref": "#/$defs/fromEnvironment"}, {"$ref": "#/$defs/fromFile"}]
 
 
-def json_schema() -> Schema:
-    """The schema as a dict that `json.dumps` takes."""
+def json_schema(checks: CheckTypes | None = None) -> Schema:
+    """The schema as a dict that `json.dumps` takes. `checks` are those that `metrics.checks` may name; None leaves them
+    and their settings open.
+    """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Outrider configuration",
@@ -56,6 +60,7 @@ def json_schema() -> Schema:
             },
             "fromEnvironment": _from("env", "A secret from the environment."),
             "fromFile": _from("file", "A secret in a file, read again when the file changes."),
+            "check": _check(checks),
         },
     }
 
@@ -86,14 +91,8 @@ def _schema(shape: Shape) -> Schema:
         case Pairs(key, item):
             names: Schema = {"enum": list(key.words)} if isinstance(key, Choice) else {"pattern": key.pattern}
             return {"type": "object", "propertyNames": names, "additionalProperties": _schema(item)}
-        case CheckEntry(name):
-            return {
-                "type": "object",
-                "minProperties": 1,
-                "maxProperties": 1,
-                "propertyNames": {"pattern": name.pattern},
-                "additionalProperties": {"type": "object"},
-            }
+        case CheckEntry():
+            return {"$ref": "#/$defs/check"}
         case Hidden(words, only_file):
             strings = ([{"enum": list(words)}] if words else []) + ([] if only_file else [_nonempty()])
             return _any(*strings, *([_VARIABLE, _SECRET[1]] if only_file else _SECRET))
@@ -173,6 +172,25 @@ def _variants(shape: Variants) -> Schema:
         "propertyNames": {"pattern": shape.name.pattern},
         "additionalProperties": {"oneOf": options},
     }
+
+
+def _check(checks: CheckTypes | None) -> Schema:
+    one: Schema = {"description": "One check and its settings.", "type": "object"}
+    one |= {"minProperties": 1, "maxProperties": 1}
+    if checks is None:
+        return {
+            **one,
+            "propertyNames": {"pattern": forms.CHECK_NAME.pattern},
+            "additionalProperties": {"type": "object"},
+        }
+    return {**one, "properties": {n: _settings(n, checks) for n in sorted(checks)}, "additionalProperties": False}
+
+
+def _settings(name: str, checks: CheckTypes) -> Schema:
+    try:
+        return _record(record_of(checks[name]))
+    except ImportError:  # what the check needs is not installed here
+        return {"type": "object"}
 
 
 def _from(key: str, description: str) -> Schema:

@@ -7,7 +7,7 @@ by name, so they cannot disagree with the model.
 
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Literal, Union
 
@@ -108,9 +108,15 @@ class Pairs(msgspec.Struct, frozen=True):
 
 
 class CheckEntry(msgspec.Struct, frozen=True):
-    """`{name: {settings}}`: the settings are the check's own affair, except that secrets in them are hidden."""
+    """`{name: {settings}}`: what the settings are is known to the check of that name (`CheckTypes`)."""
 
     name: Text
+
+
+CheckTypes = Mapping[str, type[msgspec.Struct]]
+"""The settings of every check that is installed, by its name. To look one up, even by `in`, may raise ImportError: the
+check is there and the library that it needs is not.
+"""
 
 
 class Key(msgspec.Struct, frozen=True):

@@ -91,12 +91,20 @@ def position(text: str, offset: int) -> tuple[int, int]:
 
 def resolve(text: str) -> Any:
     """What `text` is when it stands in YAML without quotes: a number, true, null or the string itself."""
-    resolver, constructor, scalar_node = _yaml_tools()
-    node = scalar_node(resolver.resolve(scalar_node, text, (True, False)), text)
+    resolver, _, scalar_node = _yaml_tools()
     try:
-        return constructor.construct_object(node)
+        return _constructed(resolver.resolve(scalar_node, text, (True, False)), text)
     except (ValueError, OverflowError):
         return text
+
+
+def _constructed(tag: str, text: str) -> Any:
+    """The value of a scalar with this tag. Raises what the constructor raises."""
+    _, constructor, scalar_node = _yaml_tools()
+    try:
+        return constructor.construct_object(scalar_node(tag, text))
+    finally:
+        constructor.constructed_objects.clear()  # it would remember every node
 
 
 @cache
@@ -221,7 +229,7 @@ class _Builder:
         return []
 
     def _scalar(self, event: Any, path: _Path) -> Any:
-        resolver, constructor, scalar_node = _yaml_tools()
+        resolver, _, scalar_node = _yaml_tools()
         tag = event.tag
         if tag is None or tag == "!":
             tag = resolver.resolve(scalar_node, event.value, event.implicit)
@@ -229,7 +237,7 @@ class _Builder:
             self._check_tag(event, "str", path)
             return event.value
         try:
-            return constructor.construct_object(scalar_node(tag, event.value))
+            return _constructed(tag, event.value)
         except (ValueError, OverflowError, KeyError, AttributeError):
             kind = tag.removeprefix(_TAG)
             self._fault(event, path, f"cannot be read as YAML's type {kind}", "put the value in quotes")

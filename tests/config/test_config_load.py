@@ -44,7 +44,7 @@ def test_the_example_of_the_design() -> None:
     assert config.logs.join == Join(partials=True, exceptions=True, pattern=None, wait=1.0)
     assert config.logs.select.exclude == [Selector(namespace=["kube-system"])]
     assert config.logs.redact == [Redact(r"password=\S+", "password=[redacted]")]
-    assert config.metrics.checks[0].settings["password"].read() == "p"
+    assert config.metrics.checks == [Check("redis")]
     assert config.exporters == {
         "google": Stackdriver(project="acme"),
         "datadog": Datadog(api_key=Secret.from_env("DD_API_KEY", ENV)),
@@ -139,7 +139,7 @@ def test_where_pod_metadata_comes_from(kube: str, env: dict[str, str], url: str 
         ("logs: {redact: [{pattern: a}]}", "logs.redact", [Redact("a", "[redacted]")]),
         ("logs: {redact: [{set: cards}]}", "logs.redact", [Redact(set="cards")]),
         ("logs: {redact: [{pattern: '(?P<a>x)', with: '\\g<a>'}]}", "logs.redact", [Redact("(?P<a>x)", r"\g<a>")]),
-        ("metrics: {checks: [{redis: {}}]}", "metrics.checks", [Check("redis", {})]),
+        ("metrics: {checks: [{redis: {}}]}", "metrics.checks", [Check("redis")]),
         ("metrics: {every: 1m}", "metrics.every", 60.0),
         ("telemetry: {listen: '[::1]:0'}", "telemetry.listen", "[::1]:0"),
         ("telemetry: {listen: ':9464'}", "telemetry.listen", ":9464"),
@@ -239,7 +239,7 @@ WRONG: list[tuple[str, int, str, str]] = [
     ("exporters: {g: {compress: zstd}}", 1, "exporters.g.compress", "expected gzip or none"),
     ("exporters: {g: {kind: stackdrive}}", 1, "exporters.g.kind", 'did you mean "stackdriver"?'),
     ("exporters: {g: {kind: 1}}", 1, "exporters.g.kind",
-     "found 1 (a number), expected stackdriver, datadog or console"),
+     "found 1 (a number), expected stackdriver, datadog, console or opentelemetry"),
     # patterns, globs, addresses
     ("logs: {join: {pattern: 'ab(c'}}", 1, "logs.join.pattern",
      "does not compile: missing )"),

@@ -127,10 +127,6 @@ def test_secrets_reach_another_process_and_compare_by_content() -> None:
 
 FULL = f"""
 kube: {{token: {HIDDEN}}}
-metrics:
-  checks:
-    - redis: {{host: h, password: "{HIDDEN}", nested: {{api_key: {HIDDEN}, list: [{{env: KEY}}]}}}}
-    - mongodb: {{uri: "mongodb://user:{HIDDEN}@db:27017"}}
 exporters:
   google: {{kind: stackdriver, credentials: {{file: key.json}}, logs_endpoint: "http://u:{HIDDEN}@localhost:1"}}
   datadog: {{kind: datadog, api_key: "${{KEY}}"}}
@@ -139,12 +135,7 @@ exporters:
 
 def test_a_configuration_never_shows_its_secrets() -> None:
     config = parse(FULL, env={"KEY": HIDDEN})
-    checks = config.metrics.checks
-    assert checks[0].settings["password"].read() == HIDDEN
-    assert checks[0].settings["nested"]["api_key"].read() == HIDDEN
-    assert checks[0].settings["nested"]["list"][0].read() == HIDDEN
-    assert checks[1].settings["uri"] == f"mongodb://user:{HIDDEN}@db:27017"
-    for shown in (repr(checks), repr(config.kube), repr(dump(config)), repr(config.exporters["datadog"])):
+    for shown in (repr(config.kube), repr(dump(config)), repr(config.exporters["datadog"])):
         assert HIDDEN not in shown
 
 
@@ -152,7 +143,7 @@ def test_a_dump_tells_where_secrets_come_from() -> None:
     plain = dump(parse(FULL, env={"KEY": HIDDEN}))
     assert plain["exporters"]["google"]["credentials"] == {"file": "key.json"}
     assert plain["kube"]["token"] == "***"
-    assert plain["metrics"]["checks"][1]["settings"]["uri"] == "mongodb://user:***@db:27017"
+    assert plain["exporters"]["google"]["logs_endpoint"] == "http://u:***@localhost:1"
 
 
 @pytest.mark.parametrize(
@@ -173,15 +164,6 @@ def test_a_dump_tells_where_secrets_come_from() -> None:
         ("exporters:\n  g: {credentials: key.json}", 2, "exporters.g.credentials", "{file: path}"),
         ("exporters:\n  g: {credentials: acd}", 2, "exporters.g.credentials", 'did you mean "adc"?'),
         ("exporters:\n  d: {kind: datadog}", 2, "exporters.d.api_key", "the variable DD_API_KEY is not set"),
-        ("metrics:\n  checks:\n  - r: {password: 12}", 3, "metrics.checks[0].r.password", "put it in quotes"),
-        ("metrics:\n  checks:\n  - r: {password: {evn: X}}", 3, "metrics.checks[0].r.password", 'did you mean "env"?'),
-        (
-            "metrics:\n  checks:\n  - r: {user: {env: X}}",
-            3,
-            "metrics.checks[0].r.user.env",
-            "the variable X is not set",
-        ),
-        ("metrics:\n  checks:\n  - r: {a: [b, '${X}']}", 3, "metrics.checks[0].r.a[1]", "the variable X is not set"),
     ],
 )
 def test_what_is_wrong_with_a_secret(text: str, line: int, path: str, words: str) -> None:
@@ -205,9 +187,3 @@ def test_a_secret_file_that_is_not_there_yet_is_a_warning() -> None:
     [problem] = report.problems
     assert (problem.severity, problem.path) == ("warning", "kube.token.file")
     assert "the file /nowhere/token does not exist" in problem.message
-
-
-def test_plain_settings_of_a_check_stay_as_they_are() -> None:
-    text = "metrics: {checks: [{redis: {port: 6379, tls: {ca: x}, password: '', token: null, dbs: [0, '${DB:-1}']}}]}"
-    [check] = parse(text, env={}).metrics.checks
-    assert check.settings == {"port": 6379, "tls": {"ca": "x"}, "password": "", "token": None, "dbs": [0, "1"]}
