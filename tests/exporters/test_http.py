@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import orjson
@@ -17,7 +18,7 @@ from tests.support.certificates import self_signed
 from tests.support.raw_server import Behaviour, answer, raw_server, silent, trickle
 from tests.support.sink import Sink
 
-UNPACK = {"gzip": gzip.decompress, "zstd": zstd.decompress, "none": bytes}
+UNPACK = {"gzip": gzip.decompress, "deflate": zlib.decompress, "zstd": zstd.decompress, "none": bytes}
 
 
 @pytest.mark.parametrize("coding", list(UNPACK))
@@ -29,7 +30,7 @@ def test_every_entry_is_there_once_and_in_order(coding: str, sizes: list[int]) -
     assert len(orjson.loads(body)["a"]) == len(sizes)
 
 
-@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "zstd"])
 def test_a_compressed_document_is_never_held_whole(coding: str) -> None:
     entries = [b'"%b"' % (b"%06d" % i * 100) for i in range(8000)]
     document(b"[", entries[:10], b"]", coding)

@@ -24,6 +24,7 @@ import socket
 import struct
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,9 +42,10 @@ GOOGLE: Vendor = "google"
 DATADOG: Vendor = "datadog"
 
 PATHS = {GOOGLE: "/v2/entries:write", DATADOG: "/api/v2/logs"}
-ENCODINGS = {GOOGLE: ("identity", "gzip"), DATADOG: ("identity", "gzip", "zstd")}
+ENCODINGS = {GOOGLE: ("identity", "gzip"), DATADOG: ("identity", "gzip", "deflate", "zstd")}
 MOST_BYTES = {GOOGLE: 10 * 1024 * 1024, DATADOG: 5_000_000}
 """Of one request, unpacked."""
+_UNPACK = {"identity": bytes, "gzip": gzip.decompress, "deflate": zlib.decompress, "zstd": zstd.decompress}
 RESERVED = ("ddsource", "ddtags", "hostname", "service", "status")
 DATADOG_ENTRIES, DATADOG_ENTRY_BYTES = 1000, 1_000_000
 """Datadog: entries of one request; bytes of one entry, beyond which it is cut."""
@@ -215,14 +217,14 @@ class Sink:
             if self.vendor == DATADOG:
                 return raw, self._datadog_entries(headers, request), False
             return raw, [_with_defaults(entry, request) for entry in request["entries"]], bool(request.get("dryRun"))
-        except (ValueError, KeyError, TypeError, RecursionError, EOFError, OSError, zstd.ZstdError) as e:
+        except (ValueError, KeyError, TypeError, RecursionError, EOFError, OSError, zlib.error, zstd.ZstdError) as e:
             self.complaints.append(f"{type(e).__name__}: {e}")
             return raw, [], False
 
     def _unpacked(self, encoding: str, body: bytes) -> bytes:
         if encoding not in ENCODINGS[self.vendor]:
             raise ValueError(f"content-encoding {encoding}")
-        return {"identity": bytes, "gzip": gzip.decompress, "zstd": zstd.decompress}[encoding](body)
+        return _UNPACK[encoding](body)
 
     def _datadog_entries(self, headers: dict[str, str], request: Any) -> list[Entry]:
         """The entries of a list, or the one that stands for itself; `{}` is how the Agent asks whether all is well."""

@@ -1,20 +1,18 @@
 """Entries on their way to `POST /api/v2/logs` of Datadog's log intake (HTTP API v2).
 
-How they travel is `http.py`'s; what comes back, or does not, is read by `answers.py`. The key is read for every
-request, so that one which was replaced in its file is the one that is used.
+How they travel is the business of `http.py` and `api.py`; what comes back, or does not, is read by `answers.py`.
 
 The intake drops entries that have become too old without a word. So while the destination is, or has just been, in
 trouble, entries are looked at again before they go: some of them may have waited for hours.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
-from outrider import __version__
-from outrider.config.secrets import Secret, SecretError
-from outrider.exporters.answer import Answer, Verdict, verdict_of
+from outrider.config.secrets import Secret
+from outrider.exporters.answer import Answer, Verdict
 from outrider.exporters.datadog import answers
-from outrider.exporters.http import NoAnswerError, Poster, document
+from outrider.exporters.datadog.api import Api
+from outrider.exporters.http import document
 from outrider.model.clock import Clock
 
 MAX_REQUEST = 4_950_000
@@ -41,14 +39,10 @@ class Client:
         compress: str = "gzip",
         ca: str | None = None,
     ) -> None:
-        self._poster = Poster(endpoint.rstrip("/") + "/api/v2/logs", connections, ca)
-        self._key, self._clock, self._in_time, self._late = key, clock, in_time, late
+        self._api = Api(endpoint, key, clock, answers.ROWS, connections=connections, ca=ca)
+        self._clock, self._in_time, self._late = clock, in_time, late
         self._coding = compress
-        self._tried = ""
         self._calm = 0.0  # monotonic time from which no entry can have waited for long
-        self._headers = {"Content-Type": "application/json", "User-Agent": f"outrider/{__version__}"}
-        if compress != "none":
-            self._headers["Content-Encoding"] = compress
 
     def send(self, pieces: list[bytes]) -> Answer:
         """Send the entries in `pieces`, once. Never raises for what the network or the server does."""
@@ -67,33 +61,11 @@ class Client:
         return self._post(b"{", [], b"}")
 
     def _post(self, opening: bytes, pieces: list[bytes], closing: bytes) -> Answer:
-        try:
-            key = self._tried = self._read_key()
-        except SecretError as e:
-            return Answer(verdict_of(answers.ROWS, "no API key"), f"no API key: {e}")
-        try:
-            response = self._poster.post(
-                document(opening, pieces, closing, self._coding), {**self._headers, "DD-API-KEY": key}
-            )
-        except NoAnswerError as e:
-            return Answer(verdict_of(answers.ROWS, "no answer"), str(e))
-        answer = answers.read(response.status, response.headers, response.body, self._clock.now())
-        # What answers may be a proxy that shows the request.
-        return replace(answer, words=answer.words.replace(key, "***")) if key in answer.words else answer
-
-    def _read_key(self) -> str:
-        """The key now. Raises SecretError, also for one that no header can carry."""
-        key = self._key.read().strip()
-        if not key or not key.isascii() or not key.isprintable():
-            raise SecretError(f"what is there is no API key ({self._key.source})")
-        return key
+        return self._api.post("/api/v2/logs", document(opening, pieces, closing, self._coding), self._coding)
 
     def changed(self) -> bool:
         """Is the key another one than that of the last request?"""
-        try:
-            return self._read_key() != self._tried
-        except SecretError:
-            return False
+        return self._api.changed()
 
     def close(self) -> None:
-        self._poster.close()
+        self._api.close()

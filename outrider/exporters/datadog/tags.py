@@ -35,6 +35,7 @@ import orjson
 
 from outrider.model.cluster import Cluster
 from outrider.model.pod import Container, Owner, Pod
+from outrider.model.points import Subject
 from outrider.model.stream import Stream
 
 MAX_TAGS = 100
@@ -71,6 +72,9 @@ _OWNER_TAGS = {
     "ReplicationController": "kube_replication_controller",
     "StatefulSet": "kube_stateful_set",
 }
+
+_OF_RUNS_AND_FILES = frozenset({"container_id", "container_name", "display_container_name", "filename", "dirname"})
+"""Tags that are others for every run of a container, or for every file."""
 
 _REPLICA_SET = re.compile(r"(.*)-(?:[0-9]{3,}|[bcdfghjklmnpqrstvwxz2456789]{3,})", re.DOTALL)
 _CRON_JOB = re.compile(r"(.*)-[0-9]{3,}", re.DOTALL)
@@ -118,6 +122,15 @@ def container_tags(
     last = set(_limited(configured)[0]) - set(_limited(own)[0])
     kept.sort(key=lambda tag: tag in last)
     return Tags(kept, shed, problems)
+
+
+def subject_tags(subject: Subject, cluster: Cluster) -> list[str]:
+    """The tags of what was measured: those of its logs, so that one leads to the other, but without those that are
+    another one's for every run of a container (the Agent's high cardinality): each would start every series anew.
+    """
+    stream = Stream(subject.namespace, subject.pod, subject.uid, subject.container, 0)
+    found = [*_known(stream, subject.details, cluster), *_asked(stream, subject.details, [])]
+    return [tag for tag in found if tag.partition(":")[0] not in _OF_RUNS_AND_FILES]
 
 
 def _limited(tags: Iterable[str]) -> tuple[list[str], int]:

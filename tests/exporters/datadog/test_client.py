@@ -36,7 +36,7 @@ def entries(destination: DatadogLogs, n: int = 1) -> list[bytes]:
     return destination.encode(Records.of(records), context, lambda _: ("g", b"")).entries()
 
 
-@pytest.mark.parametrize("compress", ["gzip", "zstd", "none"])
+@pytest.mark.parametrize("compress", ["gzip", "deflate", "zstd", "none"])
 @pytest.mark.parametrize("n", [1, 1000])
 def test_entries_arrive(compress: str, n: int) -> None:
     with Sink(DATADOG) as sink:
@@ -153,7 +153,7 @@ def test_a_key_that_no_header_can_carry_holds(key: str, tmp_path: Path) -> None:
         assert sink.requests == []
 
 
-@pytest.mark.parametrize("compress", ["gzip", "zstd", "none"])
+@pytest.mark.parametrize("compress", ["gzip", "deflate", "zstd", "none"])
 def test_a_probe_stores_nothing_and_tells_how_things_are(compress: str) -> None:
     with Sink(DATADOG) as sink:
         destination = exporter(sink.url, compress=compress)
