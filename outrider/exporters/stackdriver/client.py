@@ -1,11 +1,11 @@
-"""Entries on their way to `POST /v2/entries:write`.
+"""Requests to Google's REST APIs, and entries on their way to `POST /v2/entries:write`.
 
 How they travel is `http.py`'s; what comes back, or does not, is read by `answers.py`.
 """
 
 from outrider import __version__
 from outrider.exporters.answer import Answer, verdict_of
-from outrider.exporters.http import NoAnswerError, Poster, document
+from outrider.exporters.http import NoAnswerError, Poster, Response, document
 from outrider.exporters.stackdriver import answers
 from outrider.exporters.stackdriver.auth import AuthError, TokenSource
 from outrider.model.clock import Clock
@@ -15,6 +15,27 @@ MAX_REQUEST = 9_500_000
 
 _OPEN, _ENTRIES, _CLOSE = b'{"partialSuccess":true,', b'"entries":[', b"]}"
 _OPEN_DRY = b'{"dryRun":true,"entries":['
+
+
+class Method:
+    """One method of one API, which takes JSON. Safe to use from several threads."""
+
+    def __init__(self, url: str, tokens: TokenSource, connections: int, compress: bool, ca: str | None) -> None:
+        self._poster, self._tokens = Poster(url, connections, ca), tokens
+        self._coding = "gzip" if compress else "none"
+        self._headers = {"Content-Type": "application/json", "User-Agent": f"outrider/{__version__}"}
+        if compress:
+            self._headers["Content-Encoding"] = "gzip"
+
+    def call(self, opening: bytes, pieces: list[bytes], closing: bytes) -> Response:
+        """What the API says to `opening`, the `pieces` separated by commas, and `closing`. Raises AuthError and
+        NoAnswerError.
+        """
+        headers = {**self._headers, **self._tokens.headers()}
+        return self._poster.post(document(opening, pieces, closing, self._coding), headers)
+
+    def close(self) -> None:
+        self._poster.close()
 
 
 class Client:
@@ -29,13 +50,8 @@ class Client:
         compress: bool = True,
         ca: str | None = None,
     ) -> None:
-        self._poster = Poster(endpoint.rstrip("/") + "/v2/entries:write", connections, ca)
-        self._tokens = tokens
-        self._clock = clock
-        self._coding = "gzip" if compress else "none"
-        self._headers = {"Content-Type": "application/json", "User-Agent": f"outrider/{__version__}"}
-        if compress:
-            self._headers["Content-Encoding"] = "gzip"
+        self._write = Method(endpoint.rstrip("/") + "/v2/entries:write", tokens, connections, compress, ca)
+        self._tokens, self._clock = tokens, clock
 
     def send(self, pieces: list[bytes], common: bytes = b"") -> Answer:
         """Write the entries in `pieces`, once, with what is `common` to them. Never raises for what the network or the
@@ -49,11 +65,9 @@ class Client:
 
     def _post(self, opening: bytes, pieces: list[bytes]) -> Answer:
         try:
-            headers = {**self._headers, **self._tokens.headers()}
+            response = self._write.call(opening, pieces, _CLOSE)
         except AuthError as e:
             return Answer(verdict_of(answers.ROWS, "no token for now" if e.retryable else "no credentials"), str(e))
-        try:
-            response = self._poster.post(document(opening, pieces, _CLOSE, self._coding), headers)
         except NoAnswerError as e:
             return Answer(verdict_of(answers.ROWS, "no answer"), str(e))
         return answers.read(response.status, response.headers, response.body, self._clock.now())
@@ -66,4 +80,4 @@ class Client:
         return self._tokens.changed()
 
     def close(self) -> None:
-        self._poster.close()
+        self._write.close()
