@@ -1,0 +1,196 @@
+"""OpenTelemetry's MetricsData as reports: what any program measures with its SDK, under both vendors' names.
+
+    resource attributes k8s.*                       the Subject
+    service.name, service.namespace, ...            attributes of every point, spelled as each vendor has them
+    Sum, monotonic                                  counter
+    Sum, not monotonic; Gauge                       gauge
+    Histogram, ExponentialHistogram                 histogram; the latter with the bounds of its buckets, which are few
+
+Points are cumulative. Increases (temporality delta) are added up, since the start of the first. The name of a metric is
+its name in Datadog, and behind `workload.googleapis.com/` in Google, where its value type is fixed by the first value:
+the SDK keeps whole numbers and fractions apart by value alone, and Cloud Monitoring by metric.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from opentelemetry.sdk.metrics import export as sdk
+
+from outrider.model.points import Attributes, DatadogName, GoogleName, Histogram, Kind, Metric, Point, Report, Subject
+
+DOMAIN = "workload.googleapis.com/"
+SERVICE: dict[str, tuple[str | None, str | None]] = {
+    "service.name": ("service", "service_name"),
+    "service.namespace": (None, "service_namespace"),
+    "service.instance.id": (None, "service_instance_id"),
+    "service.version": ("version", None),
+    "deployment.environment.name": ("env", None),
+    "deployment.environment": ("env", None),
+}
+"""How Datadog and Google spell what a program is, None: not at all. Datadog's are its reserved tags
+(opentelemetry-mapping-go); Google's keep the series of two programs apart (opentelemetry-operations-go)."""
+UNITS = {"By": "byte", "s": "second", "ms": "millisecond", "us": "microsecond", "ns": "nanosecond", "%": "percent"}
+"""Datadog's names of UCUM's units."""
+
+_Key = tuple[Attributes, Attributes, str, str]
+
+
+@dataclass(slots=True)
+class _Sum:
+    """Increases of one series, added up."""
+
+    value: Any
+    start: int
+
+
+class Conversion:
+    """Converts MetricsData; each has to pass once and in order."""
+
+    def __init__(self) -> None:
+        self._metrics: dict[tuple[str, Kind], Metric] = {}
+        self._sums: dict[_Key, _Sum] = {}
+
+    def reports(self, data: Any) -> list[Report]:
+        """A report for each scope of `data`."""
+        reports = []
+        for resource in data.resource_metrics:
+            about = _attributes(resource.resource.attributes)
+            for scope in resource.scope_metrics:
+                source = scope.scope.name or "opentelemetry"
+                points = [p for metric in scope.metrics for p in self._points(metric, about, source)]
+                reports.append(Report(source, _subject(dict(about)), tuple(points)))
+        return reports
+
+    def _points(self, metric: Any, about: Attributes, source: str) -> Iterator[Point]:
+        service = tuple((key, value) for key, value in about if key in SERVICE)
+        delta = getattr(metric.data, "aggregation_temporality", None) is sdk.AggregationTemporality.DELTA
+        for found in metric.data.data_points:
+            attributes = _attributes(found.attributes)
+            value, start = _value(found), found.start_time_unix_nano or None
+            if delta:
+                value, start = self._added(
+                    (about, attributes, source, metric.name), value, start or found.time_unix_nano
+                )
+            of = self._metric(metric, value)
+            told = None if of.kind == "gauge" else start
+            merged = tuple(sorted({**dict(service), **dict(attributes)}.items()))
+            yield Point(of, value, found.time_unix_nano, merged, told)
+
+    def _added(self, key: _Key, increase: Any, start: int) -> tuple[Any, int]:
+        """What has been counted with this increase, and since when."""
+        before = self._sums.get(key)
+        together = None if before is None else _together(before.value, increase)
+        if before is None or together is None:
+            self._sums[key] = _Sum(increase, start)
+            return increase, start
+        before.value = together
+        return together, before.start
+
+    def _metric(self, metric: Any, value: Any) -> Metric:
+        kind = _kind(metric.data)
+        known = self._metrics.get((metric.name, kind))
+        if known is None:
+            known = self._metrics[metric.name, kind] = _made(metric, kind, value)
+        return known
+
+
+def _kind(data: Any) -> Kind:
+    if isinstance(data, sdk.Sum):
+        return "counter" if data.is_monotonic else "gauge"
+    return "gauge" if isinstance(data, sdk.Gauge) else "histogram"
+
+
+def _made(metric: Any, kind: Kind, value: Any) -> Metric:
+    value_type: Literal["INT64", "DOUBLE", "DISTRIBUTION"] = "INT64" if isinstance(value, int) else "DOUBLE"
+    if kind == "histogram":
+        value_type = "DISTRIBUTION"
+    unit = metric.unit or ""
+    datadog = DatadogName(
+        metric.name,
+        "gauge" if kind == "gauge" else "monotonic_count",
+        "gauge" if kind == "gauge" else "count",
+        UNITS.get(unit, ""),
+        spelling={key: spelled for key, (spelled, _) in SERVICE.items()},
+    )
+    google = GoogleName(
+        DOMAIN + metric.name,
+        "GAUGE" if kind == "gauge" else "CUMULATIVE",
+        value_type,
+        unit or "1",
+        spelling={key: spelled for key, (_, spelled) in SERVICE.items()},
+    )
+    return Metric(metric.name, kind, metric.description or "", datadog, google)
+
+
+def _subject(about: Mapping[str, str]) -> Subject:
+    return Subject(
+        about.get("k8s.node.name", ""),
+        about.get("k8s.namespace.name", ""),
+        about.get("k8s.pod.name", ""),
+        about.get("k8s.pod.uid", ""),
+        about.get("k8s.container.name", ""),
+    )
+
+
+def _attributes(attributes: Mapping[str, Any] | None) -> Attributes:
+    return tuple(sorted((key, _text(value)) for key, value in (attributes or {}).items()))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False, default=str)
+
+
+def _value(point: Any) -> Any:
+    if isinstance(point, sdk.HistogramDataPoint):
+        return Histogram(tuple(point.explicit_bounds), tuple(point.bucket_counts), point.count, point.sum)
+    if isinstance(point, sdk.ExponentialHistogramDataPoint):
+        return explicit(point)
+    return point.value
+
+
+def explicit(point: Any) -> Histogram:
+    """An exponential histogram with the bounds that its buckets have (metrics/data-model.md, ExponentialHistogram):
+    bucket i holds what is above base^i and up to base^(i+1), of values or of their amounts below zero.
+    """
+    counts: dict[float, int] = {}  # by upper bound
+
+    def add(bound: float, count: int = 0) -> None:
+        counts[bound] = counts.get(bound, 0) + count
+
+    if any(point.negative.bucket_counts):
+        for i, count in enumerate(point.negative.bucket_counts, point.negative.offset):
+            add(-_bound(point.scale, i), count)
+            add(-_bound(point.scale, i + 1))
+        add(0.0)
+    if point.zero_count:
+        add(0.0, point.zero_count)
+    if any(point.positive.bucket_counts):
+        for i, count in enumerate(point.positive.bucket_counts, point.positive.offset):
+            add(_bound(point.scale, i))
+            add(_bound(point.scale, i + 1), count)
+    bounds = sorted(counts)
+    return Histogram(tuple(bounds), (*(counts[bound] for bound in bounds), 0), point.count, point.sum)
+
+
+def _bound(scale: int, i: int) -> float:
+    """base^i, where base is 2^(2^-scale)."""
+    try:
+        return math.exp2(i * math.exp2(-scale))
+    except OverflowError:
+        return sys.float_info.max
+
+
+def _together(a: Any, b: Any) -> Any | None:
+    """Both; None if they cannot be added, as histograms with different buckets."""
+    if not isinstance(a, Histogram):
+        return a + b
+    if a.bounds != b.bounds:
+        return None
+    counts = tuple(x + y for x, y in zip(a.counts, b.counts, strict=True))
+    return Histogram(a.bounds, counts, a.count + b.count, a.total + b.total)
