@@ -1,4 +1,4 @@
-"""`outrider intake`: the local Cloud Logging and Datadog logs intake as a command, until Ctrl-C."""
+"""`outrider intake`: the local Cloud Logging, Cloud Monitoring and Datadog as a command, until Ctrl-C."""
 
 import signal
 import sys
@@ -14,13 +14,13 @@ import click
     default=8085,
     show_default=True,
     envvar="OUTRIDER_INTAKE_PORT",
-    help="Both APIs over HTTP, and the console; 0: a free one.",
+    help="All APIs over HTTP, and the console; 0: a free one.",
 )
 @click.option(
     "--grpc-port",
     type=int,
     envvar="OUTRIDER_INTAKE_GRPC_PORT",
-    help="Cloud Logging over gRPC; 0: a free one; not given: no gRPC.",
+    help="Google's APIs over gRPC; 0: a free one; not given: no gRPC.",
 )
 @click.option(
     "--fault",
@@ -28,7 +28,7 @@ import click
     multiple=True,
     metavar="NAME[:PROBABILITY]",
     envvar="OUTRIDER_INTAKE_FAULT",
-    help="Fail write requests: 401, 403, 408, 413, 429, 500, 503, hang, reset, lost-ack. May be repeated.",
+    help="Fail write requests: an HTTP status (401 ... 504), hang, reset, lost-ack, partial. May be repeated.",
 )
 @click.option("--seed", type=int, envvar="OUTRIDER_INTAKE_SEED", help="Draw the faults the same way every time.")
 @click.option(
@@ -51,7 +51,7 @@ def intake(
     keep: int,
     api_key: str | None,
 ) -> None:
-    """Stand in for the log APIs of Cloud Logging and Datadog, with a live console at the printed address."""
+    """Stand in for Cloud Logging, Cloud Monitoring and Datadog, with a live console at the printed address."""
     from outrider.intake import Intake
 
     stopped = threading.Event()
@@ -70,7 +70,9 @@ def intake(
     stopped.wait()
     server.stop()
     stats = server.stats()
-    logs = stats["datadog"]
+    logs, series, points = stats["datadog"], stats["monitoring"], stats["datadog_metrics"]
     click.echo(f"Cloud Logging: {stats['received']} entries received, {stats['repeated']} of them repeats", err=True)
     click.echo(f"Datadog: {logs['accepted']} logs received, {logs['repeated']} of them repeats", err=True)
+    click.echo(f"Cloud Monitoring: {series['written']} points of {series['series']} time series written", err=True)
+    click.echo(f"Datadog: {points['accepted']} points of {points['series']} series received", err=True)
     sys.exit(0)

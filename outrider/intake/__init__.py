@@ -1,4 +1,4 @@
-"""A stand-in of Cloud Logging and of Datadog's log API for tests, demonstrations and laptops: `Intake`.
+"""A stand-in of Cloud Logging, Cloud Monitoring, and Datadog's logs and metrics, for tests and laptops: `Intake`.
 
 It stands alone: it shares no code with the exporters it judges.
 """

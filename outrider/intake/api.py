@@ -7,7 +7,7 @@ others by index. "Failed requests for which no entries are written will not incl
 """
 
 from outrider.intake.clock import Clock
-from outrider.intake.errors import INVALID_ARGUMENT, NOT_FOUND, ApiError, invalid
+from outrider.intake.errors import NOT_FOUND, ApiError, invalid, partly_written
 from outrider.intake.faults import GOOGLE, Fault, Faults
 from outrider.intake.listing import Lister, Page
 from outrider.intake.requests import ListRequest, WriteRequest
@@ -21,13 +21,17 @@ class Api:
 
     def __init__(self, store: Store, clock: Clock, faults: Faults) -> None:
         self.store = store
-        self.faults = faults
+        self._faults = faults
         self._clock = clock
         self._lister = Lister(store)
 
     def draw(self) -> Fault | None:
         """The fault that the next write request meets."""
-        return self.faults.draw(GOOGLE)
+        return self._faults.draw(GOOGLE)
+
+    def answer(self, fault: Fault) -> ApiError | None:
+        """The answer of a fault that is one."""
+        return fault.error(GOOGLE)
 
     def write(self, request: WriteRequest) -> None:
         """`entries.write`."""
@@ -48,7 +52,7 @@ class Api:
             self.store.add(ready, now)
         if refused:
             self.store.count_rejected(len(refused))
-            raise ApiError(INVALID_ARGUMENT, next(iter(refused.values())), entry_errors=refused)
+            raise partly_written(refused)
 
     def list_entries(self, request: ListRequest) -> Page:
         """`entries.list`."""

@@ -3,12 +3,13 @@
 A fault is written `NAME[:PROBABILITY]`: an HTTP status one of the APIs is known to answer, or `hang` (never answers),
 `reset` (the connection breaks before anything is stored) and `lost-ack` (everything is stored, the answer is lost). For
 every write request the faults are drawn in their order, and the first that hits happens; one that the API of the
-request does not know is passed over. With a seed the draws repeat.
+request does not know is passed over. With a seed the draws repeat. `partial` is Cloud Monitoring's alone: some of what
+a request carries is written and the rest is not, for a reason of the server's own.
 """
 
 import random
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from outrider.intake import errors
@@ -35,8 +36,25 @@ GOOGLE: dict[str, tuple[int, str]] = {
 }
 """The faults of Cloud Logging that are answers: name -> code, message."""
 
-_ANSWERS = sorted({*GOOGLE, *DATADOG})
-_CONNECTION = ("hang", "reset", "lost-ack")
+MONITORING: dict[str, tuple[int, str]] = {
+    **{name: GOOGLE[name] for name in ("401", "500", "503")},
+    "403": (
+        errors.PERMISSION_DENIED,
+        "Permission monitoring.timeSeries.create denied (or the resource may not exist).",
+    ),
+    "429": (
+        errors.RESOURCE_EXHAUSTED,
+        "Quota exceeded for quota metric 'Time series ingestion requests' and limit 'Time series ingestion requests per"
+        " minute' of service 'monitoring.googleapis.com'.",
+    ),
+    "504": (errors.DEADLINE_EXCEEDED, "Deadline expired before operation could complete."),
+}
+"""The faults of Cloud Monitoring that are answers."""
+
+PARTIAL = "partial"
+_LOST = "lost-ack"
+_ANSWERS = [*sorted({*GOOGLE, *MONITORING, *DATADOG}), PARTIAL]
+_CONNECTION = ("hang", "reset", _LOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +82,19 @@ class Fault:
     def __str__(self) -> str:
         return self.name if self.probability == 1 else f"{self.name}:{self.probability:g}"
 
-    def error(self) -> ApiError | None:
-        """Cloud Logging's answer, for a fault that is one."""
-        answer = GOOGLE.get(self.name)
+    @property
+    def taken(self) -> bool:
+        """Whether the request is taken all the same, at least in part."""
+        return self.name in (_LOST, PARTIAL)
+
+    @property
+    def loses_answer(self) -> bool:
+        """Whether the request is taken and nobody hears of it."""
+        return self.name == _LOST
+
+    def error(self, answers: Mapping[str, tuple[int, str]]) -> ApiError | None:
+        """The answer of an API of Google, for a fault that is one of its `answers`."""
+        answer = answers.get(self.name)
         return ApiError(*answer) if answer else None
 
 

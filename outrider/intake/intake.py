@@ -1,10 +1,12 @@
-"""The stand-in of both vendors, put together: HTTP for both, gRPC of Cloud Logging if a port is given.
+"""The stand-in of both vendors, put together: HTTP for both, gRPC of Google's APIs if a port is given.
 
     with Intake(grpc_port=0) as intake:
         ...                                  # write to intake.url or intake.grpc_target
         assert intake.wait_for(3, timeout=5)
         intake.entries()                     # Cloud Logging
         intake.logs()                        # Datadog
+        intake.time_series()                 # Cloud Monitoring
+        intake.points("redis.net.clients")   # Datadog
 
 It may be stopped and started again: it comes back on the same ports with everything it knew, which is what an
 outage looks like from outside.
@@ -17,8 +19,18 @@ from typing import TYPE_CHECKING, Any, Self
 from outrider.intake.api import Api
 from outrider.intake.clock import Clock, SystemClock
 from outrider.intake.datadog.api import Datadog
+from outrider.intake.datadog.key import Key
+from outrider.intake.datadog.metric_routes import routes as metric_routes
+from outrider.intake.datadog.metric_store import MetricStore
+from outrider.intake.datadog.metrics import Metrics
+from outrider.intake.datadog.routes import routes as datadog_routes
 from outrider.intake.datadog.store import LogStore
 from outrider.intake.faults import Faults
+from outrider.intake.monitoring.api import Monitoring
+from outrider.intake.monitoring.routes import routes as monitoring_routes
+from outrider.intake.monitoring.store import SeriesStore
+from outrider.intake.routes import routes
+from outrider.intake.routes_control import routes as control_routes
 from outrider.intake.server_rest import Server
 from outrider.intake.store import Store
 
@@ -26,11 +38,11 @@ if TYPE_CHECKING:
     from outrider.intake.server_grpc import GrpcServer
 
 KEEP = 200_000
-"""Entries kept in full by default, for each vendor, about 200 MB of usual log lines."""
+"""Entries (logs, points) kept in full by default, for each API, about 200 MB of usual log lines."""
 
 
 class Intake:
-    """A local Cloud Logging and a local Datadog logs intake. Use it as a context manager, or call `start` and `stop`.
+    """A local Cloud Logging, Cloud Monitoring and Datadog. Use it as a context manager, or call `start` and `stop`.
 
     `port` 0 takes a free port; `grpc_port` None leaves gRPC off and needs nothing installed for it. `faults` are specs
     as in `Fault.parse`, drawn with `seed`. `keep` bounds the entries held in full, never the counters. `clock` replaces
@@ -53,9 +65,28 @@ class Intake:
         self.port = port
         self.grpc_port = grpc_port
         clock = clock or SystemClock()
-        drawn = Faults(faults, seed)
-        self._api = Api(Store(clock, keep), clock, drawn)
-        self._datadog = Datadog(LogStore(clock, keep), clock, drawn, api_key)
+        self._faults = Faults(faults, seed)
+        self._api = Api(Store(clock, keep), clock, self._faults)
+        self._key = Key(api_key)
+        self._datadog = Datadog(LogStore(clock, keep), clock, self._faults, self._key)
+        self._metrics = Metrics(MetricStore(clock, keep), clock, self._faults, self._key)
+        self._monitoring = Monitoring(SeriesStore(clock, keep), clock, self._faults)
+        self._finds = (
+            routes(self._api),
+            monitoring_routes(self._monitoring),
+            datadog_routes(self._datadog),
+            metric_routes(self._metrics),
+            control_routes(
+                self.stats,
+                self._faults,
+                {
+                    "entries": self._api.store,
+                    "logs": self._datadog.store,
+                    "time_series": self._monitoring.store,
+                    "points": self._metrics.store,
+                },
+            ),
+        )
         self._rest: Server | None = None
         self._grpc: GrpcServer | None = None
 
@@ -63,7 +94,7 @@ class Intake:
         """Listen. OSError if a port is taken, ImportError if gRPC is wanted but not installed."""
         if self._rest is not None:
             return self
-        self._rest = Server((self.host, self.port), self._api, self._datadog)
+        self._rest = Server((self.host, self.port), self._finds)
         self.port = self._rest.server_address[1]
         if self.grpc_port is not None:
             try:
@@ -79,7 +110,7 @@ class Intake:
         from outrider.intake.server_grpc import GrpcServer
 
         try:
-            self._grpc = GrpcServer(self.host, port, self._api)
+            self._grpc = GrpcServer(self.host, port, self._api, self._monitoring)
         except RuntimeError as error:
             raise OSError(f"gRPC cannot listen on {self.host}:{port}: {error}") from None
         self._grpc.start()
@@ -122,14 +153,46 @@ class Intake:
         """The kept logs of Datadog, in order of arrival, each once (repeats and dropped ones left out)."""
         return [record.log() for record in self._datadog.store.records() if not (record.repeated or record.dropped)]
 
+    def time_series(self, metric_type: str | None = None) -> list[dict[str, Any]]:
+        """The time series of Cloud Monitoring as REST JSON TimeSeries, of one metric or of all, in the order in which
+        they first came, with all kept points, oldest first.
+        """
+        return self._monitoring.shown(metric_type)
+
+    def metric_descriptors(self, project: str) -> list[dict[str, Any]]:
+        """The metric descriptors of a project as REST JSON, by type."""
+        with self._monitoring.store.lock:
+            return self._monitoring.descriptors.all(project)
+
+    def points(self, metric: str | None = None) -> list[dict[str, Any]]:
+        """The kept points of Datadog, of one metric or of all, in order of arrival (dropped ones left out).
+
+        Each has `metric`, `type`, `value` (a distribution's is a list), `timestamp`, `host`, `tags`, `interval`, `unit`
+        and `source_type_name`.
+        """
+        return [point.shown() for point in self._metrics.store.points() if metric in (None, point.metric)]
+
+    def service_checks(self) -> list[dict[str, Any]]:
+        """The kept service checks of Datadog, in order of arrival."""
+        return self._metrics.store.service_checks()
+
+    def events(self) -> list[dict[str, Any]]:
+        """The kept events of Datadog, in order of arrival."""
+        return self._metrics.store.events()
+
     def stats(self) -> dict[str, Any]:
-        """The counters, Datadog's under `datadog`; names and meaning in docs/intake.md."""
-        datadog = self._datadog.store.stats()
-        return {**self._api.store.stats(), "datadog": datadog, "faults": self._api.faults.specs()}
+        """The counters: Cloud Logging's, and under names of their own the others'; see docs/intake.md."""
+        return {
+            **self._api.store.stats(),
+            "datadog": self._datadog.store.stats(),
+            "monitoring": self._monitoring.stats(),
+            "datadog_metrics": self._metrics.store.stats(),
+            "faults": self._faults.specs(),
+        }
 
     def set_faults(self, faults: Iterable[str]) -> None:
         """Replace the faults in force; ValueError for a bad one, and then nothing changes."""
-        self._api.faults.set(faults)
+        self._faults.set(faults)
 
     def wait_for(self, n: int, timeout: float = 5.0) -> bool:
         """Wait until `n` different entries were received; False if that took over `timeout` seconds."""
@@ -139,6 +202,14 @@ class Intake:
         """Wait until `n` different logs of Datadog were stored; False if that took over `timeout` seconds."""
         return self._datadog.store.wait_for(n, timeout)
 
+    def wait_for_time_series(self, n: int, timeout: float = 5.0) -> bool:
+        """Wait until `n` points of Cloud Monitoring were written; False if that took over `timeout` seconds."""
+        return self._monitoring.store.wait_for(n, timeout)
+
+    def wait_for_points(self, n: int, timeout: float = 5.0) -> bool:
+        """Wait until `n` points of Datadog were stored; False if that took over `timeout` seconds."""
+        return self._metrics.store.wait_for(n, timeout)
+
     def set_api_key(self, api_key: str | None) -> None:
         """Change the DD-API-KEY that is right, as when a key is revoked; None takes any."""
-        self._datadog.api_key = api_key
+        self._key.value = api_key

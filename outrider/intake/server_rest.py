@@ -1,4 +1,4 @@
-"""The HTTP side: HTTP/1.1 with keep-alive, one thread per connection; routes to both APIs, console and controls.
+"""The HTTP side: HTTP/1.1 with keep-alive, one thread per connection. What answers a path is found by `finds`.
 
 Paths under `/api/` are Datadog's and are refused in Datadog's form, all others in Google's.
 
@@ -15,25 +15,22 @@ import socketserver
 import struct
 import threading
 import traceback
-from collections.abc import Callable
-from importlib import resources
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NoReturn
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import orjson
 
 from outrider.intake import body
-from outrider.intake.api import Api
-from outrider.intake.datadog.api import Datadog
 from outrider.intake.datadog.errors import DatadogError
 from outrider.intake.datadog.errors import too_large as datadog_too_large
 from outrider.intake.errors import INTERNAL, NOT_FOUND, AnswerError, ApiError, invalid
+from outrider.intake.exchange import JSON, Answer, Find, Request
 from outrider.intake.faults import Fault
-from outrider.intake.requests import parse_list, parse_write
 
 _MOST_READ = 8 * body.MAX_REQUEST  # of a body that is refused anyway; beyond it the connection is closed instead
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s
-_JSON = "application/json; charset=UTF-8"
 
 
 class _AbandonError(Exception):
@@ -47,9 +44,8 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], api: Api, datadog: Datadog) -> None:
-        self.api = api
-        self.datadog = datadog
+    def __init__(self, address: tuple[str, int], finds: Sequence[Find]) -> None:
+        self.finds = finds
         self.stopping = threading.Event()
         self._open: set[Any] = set()
         self._lock = threading.Lock()
@@ -115,15 +111,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     timeout = None
 
     def do_GET(self) -> None:
-        """Console, statistics, entries, logs.list."""
+        """What reads."""
         self._answer()
 
     def do_POST(self) -> None:
-        """entries.write, entries.list, Datadog's logs and search, fault control."""
+        """What writes, and searches that need a body."""
         self._answer()
 
     def do_DELETE(self) -> None:
-        """logs.delete."""
+        """What deletes."""
         self._answer()
 
     def do_PUT(self) -> None:
@@ -149,14 +145,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             try:
                 status, kind, data = self._dispatch(self._read())
             except AnswerError as error:
-                status, kind, data, headers = error.http_status, _JSON, orjson.dumps(error.body()), error.headers
+                status, kind, data, headers = error.http_status, JSON, orjson.dumps(error.body()), error.headers
             except _AbandonError:
                 self.close_connection = True
                 return
             except Exception:
                 traceback.print_exc()
                 unexpected = ApiError(INTERNAL, "Internal error encountered.")
-                status, kind, data = unexpected.http_status, _JSON, orjson.dumps(unexpected.body())
+                status, kind, data = unexpected.http_status, JSON, orjson.dumps(unexpected.body())
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(data)))
@@ -212,60 +208,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 pass
             return b"".join(parts)
 
-    def _dispatch(self, data: bytes) -> tuple[int, str, bytes]:
+    def _dispatch(self, data: bytes) -> Answer:
         url = urlsplit(self.path)
-        route = _ROUTES.get((self.command, url.path.replace("%3A", ":")))
-        if route is not None:
-            return route(self, data, parse_qs(url.query))
-        resource = url.path.removeprefix("/v2/")
-        if resource != url.path and self.command == "GET" and resource.endswith("/logs"):
-            return _json({"logNames": self.server.api.list_logs(resource.removesuffix("/logs"))})
-        if resource != url.path and self.command == "DELETE" and "/logs/" in resource:
-            self.server.api.delete_log(resource)
-            return _json({})
+        for find in self.server.finds:
+            route = find(self.command, url.path)
+            if route is not None:
+                return route(Request(url.query, data, self._header, partial(self._write, data)))
         if self._is_datadog:
             raise DatadogError(404, "not_found", f"Not found: {self.command} {url.path}")
         raise ApiError(NOT_FOUND, f"Method not found: {self.command} {url.path}")
 
-    def _plain(self, data: bytes) -> bytes:
-        return body.decode(data, self._header("Content-Encoding").lower())
-
     def _header(self, name: str) -> str:
         return str(self.headers.get(name, "")).strip()
-
-    def write_entries(self, data: bytes, _: dict[str, list[str]]) -> tuple[int, str, bytes]:
-        """`entries.write`, with the faults in force."""
-        api = self.server.api
-        fault = api.draw()
-        self._write(
-            data,
-            fault,
-            fault.error() if fault else None,
-            self._plain,
-            lambda plain: api.write(parse_write(body.parse(plain))),
-            api.store.count_request,
-        )
-        return _json({})
-
-    def submit_logs(self, data: bytes, query: dict[str, list[str]]) -> tuple[int, str, bytes]:
-        """Datadog's "send logs", with the faults in force."""
-        api = self.server.datadog
-        fault = api.draw()
-        try:
-            self._write(
-                data,
-                fault,
-                api.answer(fault) if fault else None,
-                lambda data: api.decode(data, self._header),
-                lambda plain: api.submit(plain, query),
-                api.store.count_request,
-                "202",
-            )
-        except DatadogError as error:
-            if fault is None:
-                api.store.count_refused(error.reason)
-            raise
-        return 202, _JSON, b"{}"
 
     def _write(
         self,
@@ -273,26 +227,28 @@ class Handler(http.server.BaseHTTPRequestHandler):
         fault: Fault | None,
         answer: AnswerError | None,
         decode: Callable[[bytes], bytes],
-        take: Callable[[bytes], None],
+        take: Callable[[bytes], Answer],
         count: Callable[[str, int, int], None],
-        done: str = "200",
-    ) -> None:
-        """Decode and take a body, unless the fault drawn for it comes before; and count the request either way."""
-        if fault and fault.name != "lost-ack":
+    ) -> Answer:
+        """See `exchange.Write`."""
+        if fault and not fault.taken:
             count(fault.name, len(data), 0)
             self._fail(fault, answer)
-        outcome, plain = done, b""
+        outcome, plain = "500", b""
+        reply: Answer | None = None
         try:
             plain = decode(data)
-            take(plain)
+            reply = take(plain)
+            outcome = str(reply[0])
         except AnswerError as error:
             outcome = str(error.http_status)
-            if fault is None:
+            if fault is None or not fault.loses_answer:
                 raise
         finally:
             count(fault.name if fault else outcome, len(data), len(plain))
-        if fault:
+        if reply is None or (fault and fault.loses_answer):
             raise _AbandonError
+        return reply
 
     def _fail(self, fault: Fault, answer: AnswerError | None) -> NoReturn:
         if answer:
@@ -310,78 +266,3 @@ class Handler(http.server.BaseHTTPRequestHandler):
             readable, _, _ = select.select([self.connection], [], [], 0)
             if readable and not self.connection.recv(1, socket.MSG_PEEK):
                 return
-
-    def list_entries(self, data: bytes, _: dict[str, list[str]]) -> tuple[int, str, bytes]:
-        """`entries.list`."""
-        page = self.server.api.list_entries(parse_list(body.parse(self._plain(data))))
-        answer: dict[str, Any] = {"entries": page.entries} if page.entries else {}
-        if page.next_page_token:
-            answer["nextPageToken"] = page.next_page_token
-        return _json(answer)
-
-    def stats(self, _data: bytes, _: dict[str, list[str]]) -> tuple[int, str, bytes]:
-        """The counters of both APIs, and the faults in force."""
-        api = self.server.api
-        return _json({**api.store.stats(), "datadog": self.server.datadog.store.stats(), "faults": api.faults.specs()})
-
-    def entries(self, _data: bytes, query: dict[str, list[str]]) -> tuple[int, str, bytes]:
-        """Entries as received, after `since`, at most `limit`."""
-        since, limit = _number(query, "since", 0), _number(query, "limit", 1000)
-        records = self.server.api.store.records(since, limit)
-        return 200, _JSON, b"[" + b",".join(record.line() for record in records) + b"]"
-
-    def search_logs(self, data: bytes, _: dict[str, list[str]]) -> tuple[int, str, bytes]:
-        """Datadog's log search."""
-        return _json(self.server.datadog.search(data, self._header))
-
-    def logs(self, _data: bytes, query: dict[str, list[str]]) -> tuple[int, str, bytes]:
-        """Datadog's logs as received, after `since`, at most `limit`."""
-        since, limit = _number(query, "since", 0), _number(query, "limit", 1000)
-        records = self.server.datadog.store.records(since, limit)
-        return 200, _JSON, b"[" + b",".join(record.line() for record in records) + b"]"
-
-    def get_faults(self, _data: bytes, _: dict[str, list[str]]) -> tuple[int, str, bytes]:
-        """The faults in force."""
-        return _json({"faults": self.server.api.faults.specs()})
-
-    def set_faults(self, data: bytes, query: dict[str, list[str]]) -> tuple[int, str, bytes]:
-        """Replace the faults."""
-        wanted = body.parse(self._plain(data)).get("faults")
-        if not isinstance(wanted, list) or not all(isinstance(spec, str) for spec in wanted):
-            raise invalid('The body must be {"faults": ["503:0.2", ...]}')
-        try:
-            self.server.api.faults.set(wanted)
-        except ValueError as error:
-            raise invalid(str(error)) from None
-        return self.get_faults(data, query)
-
-    def console(self, _data: bytes, _: dict[str, list[str]]) -> tuple[int, str, bytes]:
-        """The live page."""
-        page = resources.files("outrider.intake").joinpath("console.html").read_bytes()
-        return 200, "text/html; charset=utf-8", page
-
-
-_Route = Callable[[Handler, bytes, dict[str, list[str]]], tuple[int, str, bytes]]
-_ROUTES: dict[tuple[str, str], _Route] = {
-    ("POST", "/v2/entries:write"): Handler.write_entries,
-    ("POST", "/v2/entries:list"): Handler.list_entries,
-    ("POST", "/api/v2/logs"): Handler.submit_logs,
-    ("POST", "/api/v2/logs/events/search"): Handler.search_logs,
-    ("GET", "/intake/stats"): Handler.stats,
-    ("GET", "/intake/entries"): Handler.entries,
-    ("GET", "/intake/logs"): Handler.logs,
-    ("GET", "/intake/faults"): Handler.get_faults,
-    ("POST", "/intake/faults"): Handler.set_faults,
-    ("GET", "/"): Handler.console,
-}
-
-
-def _json(value: Any) -> tuple[int, str, bytes]:
-    return 200, _JSON, orjson.dumps(value)
-
-
-def _number(query: dict[str, list[str]], name: str, default: int) -> int:
-    text = query.get(name, [str(default)])[0]
-    if not text.isdecimal():
-        raise invalid(f"{name} must be a number: {text}")
-    return int(text)

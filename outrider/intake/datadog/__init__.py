@@ -1,4 +1,4 @@
-"""Datadog's log API beside Cloud Logging's, on the same listener: intake (`POST /api/v2/logs`) and search.
+"""Datadog's APIs beside Google's, on the same listener: logs and their search; metrics, service checks and events.
 
-It shares the clock, the faults and the HTTP server with the other API, and nothing that decides about a log.
+They share the clock, the faults and the HTTP server with the other APIs, and nothing that decides about what is sent.
 """

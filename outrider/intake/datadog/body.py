@@ -1,8 +1,8 @@
-"""From the bytes of a request to Datadog's logs, with the limits of the request on the way.
+"""From the bytes of a request to Datadog to its plain body, and to its logs, with the limits of the request on the way.
 
-The API takes JSON, plain or as gzip, deflate (which is zlib's form, RFC 9110) or zstd, and counts its 5 MB
-uncompressed. A decompressor never produces more than one byte over the limit, and a zstd frame may not ask for a window
-over 8 MiB (RFC 9659), so a small bomb stays small.
+The APIs take a body plain or as gzip, deflate (which is zlib's form, RFC 9110) or zstd, and count it uncompressed. A
+decompressor never produces more than one byte over the limit, and a zstd frame may not ask for a window over 8 MiB
+(RFC 9659), so a small bomb stays small.
 """
 
 import sys
@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from isal import igzip_lib, isal_zlib
 
-from outrider.intake.datadog.errors import DatadogError, too_large
+from outrider.intake.datadog.errors import DatadogError
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -31,31 +31,33 @@ _START: dict[str, _Start] = {
 }
 
 
-def decode(data: bytes, encoding: str) -> bytes:
-    """The body without its content encoding; DatadogError if it is broken, unknown, or over 5 MB."""
+def decode(data: bytes, encoding: str, limit: int, over: DatadogError) -> bytes:
+    """The body without its content encoding; an error of the type of `over` if it is broken or unknown, and `over` if
+    it is larger than `limit`.
+    """
     if encoding in ("", "identity"):
         plain = data
     elif encoding in _START:
-        plain = _decompressed(data, encoding)
+        plain = _decompressed(data, encoding, limit, type(over))
     else:
-        raise DatadogError(400, "encoding", f"Unsupported content encoding: {encoding}")
-    if len(plain) > MAX_PAYLOAD:
-        raise too_large()
+        raise type(over)(400, "encoding", f"Unsupported content encoding: {encoding}")
+    if len(plain) > limit:
+        raise over
     return plain
 
 
-def _decompressed(data: bytes, encoding: str) -> bytes:
+def _decompressed(data: bytes, encoding: str, limit: int, kind: type[DatadogError]) -> bytes:
     parts: list[bytes] = []
-    room = MAX_PAYLOAD + 1
+    room = limit + 1
     while data and room > 0:  # one turn per gzip member or zstd frame
         member = _START[encoding]()
         try:
             parts.append(member.decompress(data, room))
         except (igzip_lib.IsalError, zstd.ZstdError, ValueError) as error:  # type: ignore[misc]  # as in intake.body
-            raise DatadogError(400, "encoding", f"Request body is not valid {encoding}: {error}") from None
+            raise kind(400, "encoding", f"Request body is not valid {encoding}: {error}") from None
         room -= len(parts[-1])
         if not member.eof and room > 0:
-            raise DatadogError(400, "encoding", f"Request body is not valid {encoding}: it ends early")
+            raise kind(400, "encoding", f"Request body is not valid {encoding}: it ends early")
         data = member.unused_data
     return b"".join(parts)
 

@@ -34,6 +34,17 @@ FAULTS: dict[str, tuple[int, str, str]] = {
 """The faults that are answers: name -> status, reason, detail."""
 
 
+METRIC_FAULTS: dict[str, tuple[int, str, str]] = {
+    "403": (403, "api_key", "Forbidden"),
+    "408": (408, "fault", "Request timeout"),
+    "413": (413, "too_large", "Payload too large"),
+    "429": (429, "fault", "Too many requests"),
+    "500": (500, "fault", "Internal server error"),
+    "503": (503, "fault", "The service is overloaded"),
+}
+"""The same for metrics, service checks and events, which answer a missing key as they do a wrong one."""
+
+
 class DatadogError(AnswerError):
     """An answer other than 202. `reason` is the word it is counted under (`refused` in docs/intake.md)."""
 
@@ -56,11 +67,16 @@ class DatadogError(AnswerError):
         return {"errors": [{"status": str(self.status), "title": _TITLES[self.status], "detail": self.detail}]}
 
 
-class SearchError(DatadogError):
-    """An answer of the search API, whose errors are plain texts (`APIErrorResponse` of the client)."""
+class PlainError(DatadogError):
+    """An answer of the search and of the metrics API, whose errors are texts (`APIErrorResponse` of the client)."""
 
     def body(self) -> dict[str, Any]:
         return {"errors": [self.detail]}
+
+
+def malformed(what: object) -> PlainError:
+    """The refusal of a body of the metrics API that is not in the form of its path."""
+    return PlainError(400, "form", f"Payload is not in the expected format: {what}")
 
 
 def fault_answer(name: str) -> DatadogError | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from outrider.intake.datadog.errors import SearchError
+from outrider.intake.datadog.errors import PlainError
 from outrider.intake.datadog.logs import MILLISECOND, RESERVED, tags
 from outrider.intake.datadog.store import Record
 from outrider.intake.timestamps import format_timestamp, parse_timestamp
@@ -32,7 +32,7 @@ _Predicate = Callable[[dict[str, Any]], bool]
 
 
 def search(records: list[Record], request: Any, now: int) -> dict[str, Any]:
-    """The answer to a search request at `now` (milliseconds); SearchError if it is not understood."""
+    """The answer to a search request at `now` (milliseconds); PlainError if it is not understood."""
     wanted = _object(request, "filter")
     page = _object(request, "page")
     start, end = _moment(wanted.get("from", "now-15m"), now), _moment(wanted.get("to", "now"), now)
@@ -57,8 +57,8 @@ def search(records: list[Record], request: Any, now: int) -> dict[str, Any]:
     return answer
 
 
-def _invalid(why: str) -> SearchError:
-    return SearchError(400, "search", f"Bad Request: {why}")
+def _invalid(why: str) -> PlainError:
+    return PlainError(400, "search", f"Bad Request: {why}")
 
 
 def _object(request: Any, name: str) -> dict[str, Any]:
