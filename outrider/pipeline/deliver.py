@@ -14,7 +14,6 @@ Nothing else ends a batch but the end of the program, and then it was not delive
 """
 
 import logging
-import random
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -25,16 +24,12 @@ from outrider.exporters.destination import LogDestination
 from outrider.model.clock import Clock
 from outrider.model.counters import Counters
 from outrider.pipeline.deadletters import DeadLetters
+from outrider.pipeline.pauses import Backoff
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
-FIRST_HOLD, LONGEST_HOLD = 5.0, 30.0
-"""Seconds. A key that was renewed, or a right that was granted, is found out about within the longest."""
 PROVEN = 60.0
 """Seconds for which a probe that was accepted speaks for the destination."""
-LONGEST_RETRY_AFTER = 600.0
-"""Seconds; a server that asks for more (a misread date, a proxy's whim) is asked again all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +96,7 @@ class Delivery:
         """
         refused: list[int] = []
         todo = [_Part(pieces, range(count), common)] if count else []
-        pause = 0.0
+        backoff = Backoff()
         while todo:
             part = todo.pop()
             if self._stop.is_set():
@@ -112,12 +107,9 @@ class Delivery:
             left = self._left(part, answer, refused)
             todo += reversed(left)
             if answer.verdict in (Verdict.ACCEPTED, Verdict.SPLIT) or not left:
-                pause = 0.0
+                backoff.over()
                 continue
-            pause = _longer(pause, answer)
-            jittered = pause * random.uniform(0.5, 1.0)
-            asked = min(answer.retry_after or 0.0, LONGEST_RETRY_AFTER)
-            if self._pause(max(jittered, asked), answer.verdict):
+            if self._pause(backoff.after(answer), answer.verdict):
                 return None
         return refused
 
@@ -210,10 +202,3 @@ class Delivery:
         if not told:
             level = logging.ERROR if answer.verdict is Verdict.HOLD else logging.WARNING
             log.log(level, "%s: %s (%s; nothing is skipped)", self.name, answer.words, answer.verdict.value)
-
-
-def _longer(pause: float, answer: Answer) -> float:
-    """The pause after this one, before jitter."""
-    if answer.verdict is Verdict.HOLD:
-        return min(max(pause * 2, FIRST_HOLD), LONGEST_HOLD)
-    return min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)

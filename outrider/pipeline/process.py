@@ -1,4 +1,4 @@
-"""What a program that follows files asks of its process and of its disk before it begins."""
+"""What a program that runs for long asks of its process and of its disk before it begins."""
 
 import contextlib
 import ctypes
@@ -13,11 +13,12 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Of glibc's malloc.h."""
 
 
-def prepare(state: Path) -> None:
-    """Use what the process may have, and say so if `state` cannot be written. Never raises."""
+def prepare(state: Path | None) -> None:
+    """Use what the process may have, and say so if `state` cannot be written (None: nothing is kept). Never raises."""
     _raise_descriptor_limit()
     _tune_memory()
-    _check_state(state)
+    if state is not None:
+        _check_state(state)
 
 
 def _raise_descriptor_limit() -> None:

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from outrider.config.destinations import Stackdriver
+from outrider.config.destinations import LogExporter, Stackdriver
 from outrider.config.model import Config
 from outrider.model.clock import Clock
 from outrider.model.cluster import Cluster
@@ -16,9 +16,10 @@ from outrider.model.counters import Counters
 from outrider.pipeline.batch import BatchLimits
 from outrider.pipeline.ceilings import Buckets, own_buckets
 from outrider.pipeline.deadletters import DeadLetters
-from outrider.pipeline.destinations import log_destination
+from outrider.pipeline.destinations import log_destination, used
 from outrider.pipeline.followed import PodBook
 from outrider.pipeline.ledger import Account, families
+from outrider.pipeline.pauses import GRACE, UNREADY_AFTER
 from outrider.pipeline.pump import Pump
 from outrider.pipeline.redact import Redactor
 from outrider.pipeline.routing import Routing
@@ -28,10 +29,6 @@ from outrider.tail.records import Joining
 from outrider.tail.watch import Watcher
 
 SAVE_EVERY = 1.0
-GRACE = 5.0
-"""Seconds that the end of the program leaves for answers that are on their way."""
-UNREADY_AFTER = 60.0
-"""Seconds for which a destination may fail before `/readyz` says so."""
 STRANGERS_KEPT = 3600.0
 """Seconds after which cursors of streams that were not found again are dropped."""
 
@@ -52,7 +49,7 @@ class Pumps:
         self._config, self._cluster, self._buckets = config, cluster, buckets
         self._pods, self._routing = pods, routing
         self._clock, self._counters = clock, counters
-        self._pumps = {name: self._pump(name) for name in sorted(used(config), key=list(config.exporters).index)}
+        self._pumps = {name: self._pump(name) for name in used(config)}
         self._started = clock.now()
         counters.collect(lambda: families(self._accounts()))
 
@@ -106,6 +103,7 @@ class Pumps:
 
     def _pump(self, name: str) -> Pump:
         exporter, state = self._config.exporters[name], Path(self._config.state)
+        assert isinstance(exporter, LogExporter), "the configuration lets no route lead elsewhere"
         join = self._config.logs.join
         strict = isinstance(exporter, Stackdriver) and exporter.strict
         joining = (
@@ -154,8 +152,3 @@ class Pumps:
             if trouble is not None and now - pump.delivery.trouble_since > UNREADY_AFTER:
                 return f"{pump.name}: {trouble}"
         return None
-
-
-def used(config: Config) -> set[str]:
-    """The exporters that a route leads to."""
-    return {name for route in config.routes for name in route.to}

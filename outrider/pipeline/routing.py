@@ -112,9 +112,11 @@ class Routing:
         return any(r.name for r in candidates[1:]) or bool(candidates and candidates[0].asks_the_pod)
 
     def decide(self, stream: Stream, pod: Pod | None) -> Decision:
-        """The route of `stream`, given what is known of its pod."""
-        if not self._selected(stream):
-            return NOBODY
+        """What the route of `stream` means for its logs, given what is known of its pod."""
+        return self.route(stream, pod) if self._selected(stream) else NOBODY
+
+    def route(self, stream: Stream, pod: Pod | None) -> Decision:
+        """The same whatever `logs.select` says."""
         wish = pod.annotations.get(CHOICE) if pod is not None else None
         if wish is not None:
             for route in self._routes:

@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 import orjson
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
@@ -52,6 +52,7 @@ def test_a_block_is_cut_to_size(entries: list[tuple[dict[str, Any], bool]], size
         assert one.count == count or len(one.data) + 2 + first > size, "it would have had room"
 
 
+@settings(max_examples=30)
 @given(st.lists(ENTRIES, max_size=4))
 def test_blocks_are_chained(some: list[list[tuple[dict[str, Any], bool]]]) -> None:
     blocks, said = zip(*map(made, some), strict=True) if some else ((), ())
