@@ -6,11 +6,11 @@ than the supervisor itself, which has to be there all the time.
 
 import logging
 import os
-import subprocess
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from outrider.checks.found import INSTALLED
 from outrider.config import Config, Exporter, Secret, SecretError, Stackdriver, examine_text
 from outrider.config.model import SERVICE_ACCOUNT
 from outrider.config.problems import UnusableError
@@ -39,7 +39,7 @@ def judge(text: bytes, path: str, first: bool) -> list[str]:
     """Everything that keeps the configuration `text` from being used; makes a node to find out."""
     from collectors.node import Node
 
-    config = examine_text(text, path).config
+    config = examine_text(text, path, checks=INSTALLED).config
     if config is None:
         return ["it is not valid"]
     found = problems(config, first)
@@ -56,6 +56,8 @@ def judge(text: bytes, path: str, first: bool) -> list[str]:
 
 def judged_by_child(command: Sequence[str], text: bytes) -> list[str]:
     """What `judge` says in a child: `command` reads the text from its standard input and prints the list as JSON."""
+    import subprocess  # a program without workers goes without
+
     try:
         child = subprocess.run(command, input=text, capture_output=True, timeout=JUDGEMENT_TAKES, check=True)
         return msgspec.json.decode(child.stdout, type=list[str])

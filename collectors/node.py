@@ -1,4 +1,4 @@
-"""`outrider node`: every pod's logs of this node, to every exporter that a route names.
+"""`outrider node`: every pod's logs of this node, to every exporter that a route names; and what checks find here.
 
 A composition and nothing more. The watcher finds streams; routing names their readers; each exporter is a pump with
 its own cursors, so that none waits for another; pods come from `kube`. The main thread saves the cursors once a
@@ -15,21 +15,23 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
 
 from collectors.dealing import deal
-from outrider.config import Config, Datadog
+from outrider.config import Config, Datadog, LogExporter
 from outrider.kube.platform import resolve
 from outrider.kube.pods import Pods, from_config
 from outrider.model.clock import Clock, SystemClock
 from outrider.model.counters import Counters, Readings
 from outrider.model.shard import ALONE, Shard
+from outrider.model.stream import Stream
 from outrider.pipeline.ceilings import Buckets, own_buckets
-from outrider.pipeline.destinations import key_file
+from outrider.pipeline.destinations import key_file, used
+from outrider.pipeline.pauses import GRACE
 from outrider.pipeline.process import prepare
-from outrider.pipeline.pumps import GRACE, Pumps, used
+from outrider.pipeline.pumps import Pumps
 from outrider.pipeline.routing import Routing
 from outrider.pipeline.telemetry import Telemetry
 from outrider.tail.cursors import Cursors
@@ -37,6 +39,9 @@ from outrider.tail.files import StreamFiles
 from outrider.tail.hold import Hold
 from outrider.tail.tree import Tree
 from outrider.tail.watch import Watcher
+
+if TYPE_CHECKING:
+    from outrider.pipeline.measuring import Measuring
 
 log = logging.getLogger(__name__)
 
@@ -80,8 +85,6 @@ class Node:
         self.counters = counters or Counters()
         self.stop, self.last = threading.Event(), False
         self._place, shard = place, place.shard
-        if shard.index == 0 and config.metrics.checks:
-            log.warning("metrics.checks is read but does nothing yet in this version")
         key_files = [f for f in map(key_file, config.exporters.values()) if f is not None]
         self.cluster = resolve(config.cluster, credentials=key_files[0] if key_files else "adc")
         self._state = Path(config.state) / shard.directory
@@ -105,6 +108,8 @@ class Node:
             self.counters,
             place.buckets,
         )
+        checks = config.metrics.checks and shard.index == 0  # of several processes, one asks
+        self._measuring = self._make_measuring() if checks else None
         self._older: frozenset[str] | None = None  # the logs that the node before this one knew
         self._earlier: dict[str, Cursors] = {}  # and its cursors
         hold = config.logs.hold
@@ -119,6 +124,11 @@ class Node:
         """
         if not isinstance(before, Node):
             return
+        if before._measuring is not None:
+            if self._measuring is not None:
+                self._measuring.inherit(before._measuring)
+            else:
+                before._measuring.let_go()
         self._earlier = before._pumps.cursors
         streams = before._watcher.bequest()
         if before.config.logs.pods == self.config.logs.pods:
@@ -136,6 +146,8 @@ class Node:
         """It has ended and no other node takes over from it: close what it has open."""
         for files in self._watcher.bequest():
             files.close()
+        if self._measuring is not None:
+            self._measuring.let_go()
 
     def run(self) -> None:
         """Collect until `stop` is set, then end in order."""
@@ -149,18 +161,33 @@ class Node:
         self._earlier = {}
         self._telemetry.start()
         self._watcher.start()
+        if self._measuring is not None:
+            self._measuring.start()
         log.info("following %s on node %s for %s", self.config.logs.pods, self.cluster.node, self._pumps)
         self._pumps.attend(self.stop)
         self._end()
 
     def _end(self) -> None:
         log.info("ending: what has been read is sent, for at most %g s", GRACE)
+        measured = threading.Thread(target=self._end_measuring)
+        measured.start()
         self._watcher.stop()
         self._pumps.end()
+        measured.join()
         self._pods.stop()
         self._telemetry.stop()
 
     # -- parts --------------------------------------------------------------------------------------------------------
+
+    def _make_measuring(self) -> "Measuring":
+        from outrider.pipeline.measuring import Measuring
+
+        nobody = Stream("", "", "", "", 0)
+        return Measuring(self.config, self.cluster, nobody, "", lambda: None, self.clock, self.counters)
+
+    def _end_measuring(self) -> None:
+        if self._measuring is not None:
+            self._measuring.end(self.last)
 
     def _found(self, files: StreamFiles) -> None:
         self._pumps.follow(files, self._watcher.scanned.is_set(), self._older)
@@ -174,19 +201,23 @@ class Node:
     def _health(self) -> str | None:
         """What a restart may cure. Not: a destination that refuses or does not answer."""
         now = self.clock.monotonic()
-        return self._watcher.health() or self._pumps.health(now) or self._pods.health(now)
+        found = self._watcher.health() or self._pumps.health(now) or self._pods.health(now)
+        return found or (None if self._measuring is None else self._measuring.health())
 
     def _ready(self) -> str | None:
-        """What keeps lines from arriving. A rollout stops at it before every node has the same wrong key."""
+        """What keeps lines or metrics from arriving. A rollout stops at it before all nodes have the same wrong key."""
         if not self._watcher.scanned.is_set():
             return "the pod logs have not been looked through yet"
-        return self._pumps.trouble(self.clock.monotonic())
+        trouble = self._pumps.trouble(self.clock.monotonic())
+        return trouble or (None if self._measuring is None else self._measuring.ready())
 
 
 def _share_of(config: Config, shard: Shard, state: Path) -> Config:
     """`config` with what a process that has this share of the streams may use of it."""
     exporters = {
         name: replace(e, batch=replace(e.batch, in_flight=shard.part(e.batch.in_flight)))
+        if isinstance(e, LogExporter)
+        else e
         for name, e in config.exporters.items()
     }
     return replace(config, state=str(state), exporters=exporters)

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from collectors.judging import authorities, lies_outside, problems
+from outrider.checks.found import INSTALLED
 from outrider.config import Config, examine, examine_text
 from outrider.model.clock import Clock, SystemClock
 from outrider.model.counters import Counters, Readings
@@ -292,7 +293,10 @@ class Nodes:
         return _Provisioned(node, config, counters, paths, contents)
 
     def _examined(self, content: bytes | None) -> Config:
-        report = examine(self.path) if content is None else examine_text(content, self.path)
+        if content is None:
+            report = examine(self.path, checks=INSTALLED)
+        else:
+            report = examine_text(content, self.path, checks=INSTALLED)
         if report.config is None:
             raise RefusedError(map(str, report.problems))
         for warning in report.problems if self._handed is None else ():  # who has handed it over has said it

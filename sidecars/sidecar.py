@@ -1,20 +1,18 @@
-"""`outrider sidecar`: the log files of one pod, in a volume that its containers share, to every exporter that a route
-names.
+"""`outrider sidecar`: what one pod has to tell, from inside of it. Its log files (`files.py`), the metrics of the
+software that runs in it (`outrider.pipeline.measuring`), or both.
 
-A composition and nothing more, of the parts that the node collector is made of. What differs: files are found by globs
-(`logs.files`) and hold plain lines; the pod is the one that the sidecar itself is part of, known by the downward API;
-and the end is final. Kubernetes ends a sidecar after the containers that it serves, and removes the volume with the
-pod. So at the end everything is read that is there, to the last byte, before answers are waited for.
+A composition and nothing more. The pod is the one that the sidecar itself is part of, known by the downward API. Only
+the parts that the configuration asks for are loaded: a sidecar for metrics goes without everything that reads files.
 
-A reload is no such end: what has not been read is left to the successor.
+At the end all parts end at the same time, each within its grace, since kubelet does not wait for long.
 """
 
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from outrider.config.model import Config
 from outrider.config.problems import UnusableError
@@ -25,13 +23,11 @@ from outrider.model.counters import Counters
 from outrider.model.stream import Stream
 from outrider.pipeline.destinations import key_file
 from outrider.pipeline.process import prepare
-from outrider.pipeline.pumps import GRACE, Pumps
-from outrider.pipeline.routing import Routing
 from outrider.pipeline.telemetry import Telemetry
-from outrider.tail.cursors import Cursors
-from outrider.tail.files import StreamFiles
-from outrider.tail.globs import Globs
-from outrider.tail.watch import Watcher
+
+if TYPE_CHECKING:
+    from outrider.pipeline.measuring import Measuring
+    from sidecars.files import Files
 
 log = logging.getLogger(__name__)
 
@@ -46,88 +42,97 @@ class Sidecar:
         counters: Counters | None = None,
         env: Mapping[str, str] = os.environ,
     ) -> None:
-        """Raises UnusableError (no files, variables missing) and PlatformError (cluster names unknown); asks the
-        network only for what `cluster` leaves out, for two seconds at most.
+        """Raises UnusableError (nothing to do, variables missing, a check that cannot be made) and PlatformError
+        (cluster names unknown); asks the network only for what `cluster` leaves out, for two seconds at most.
         """
         self.config = config
         self.clock = clock or SystemClock()
         self.counters = counters or Counters()
         self.stop, self.last = threading.Event(), False
-        if not config.logs.files:
+        if not config.logs.files and not config.metrics.checks:
             raise UnusableError(
-                "logs.files is missing: the sidecar has to know which files to follow, as in logs: {files: "
-                '["/var/log/app/*.log"]}'
+                "logs.files and metrics.checks are missing: the sidecar has to know which files to follow, as in logs: "
+                '{files: ["/var/log/app/*.log"]}, or what to measure, as in metrics: {checks: [{redis: {}}]}'
             )
         self._pod = OwnPod(self.clock, env)
         key_files = [f for f in map(key_file, config.exporters.values()) if f is not None]
         self.cluster = resolve(config.cluster, env, credentials=key_files[0] if key_files else "adc")
-        select = config.logs.select
-        self._routing = Routing(select.include, select.exclude, config.routes, self.counters)
-        self._pumps = Pumps(config, self.cluster, self._pod, self._routing, self.clock, self.counters)
-        self._older: frozenset[str] | None = None  # the logs that the sidecar before this one knew
-        self._earlier: dict[str, Cursors] = {}  # and its cursors
-        self._watcher = Watcher(
-            Globs(config.logs.files, self._stream), self._routing.readers, self._found, self.clock, self.counters
-        )
-        self._telemetry = Telemetry(
-            config.telemetry.listen, self.counters, self._health, self._ready, self._pumps.ledger
-        )
+        self._started = self.clock.now()
+        self._files = self._make_files() if config.logs.files else None
+        self._measuring = self._make_measuring() if config.metrics.checks else None
+        self._telemetry = Telemetry(config.telemetry.listen, self.counters, self._health, self._ready, self.ledger)
         _warn(config, self._pod)
 
     def inherit(self, before: "Sidecar") -> None:
-        """Take over from a sidecar that has ended: its cursors and its open files."""
-        self._earlier = before._pumps.cursors
-        streams = before._watcher.bequest()
-        if before.config.logs.files == self.config.logs.files:
-            self._older = before._watcher.known()
-            self._watcher.adopt(streams)
-        else:
-            for files in streams:
-                files.close()
+        """Take over from a sidecar that has ended: its cursors and open files, and the metrics it has not sent."""
+        if before._files is not None:
+            self._files.inherit(before._files) if self._files is not None else before._files.let_go()
+        if before._measuring is not None:
+            if self._measuring is not None:
+                self._measuring.inherit(before._measuring)
+            else:
+                before._measuring.let_go()
 
     def run(self) -> None:
-        """Follow the files until `stop` is set, then end in order."""
-        prepare(Path(self.config.state))
-        self._pumps.start(self._watcher, self._earlier)
-        self._earlier = {}
+        """Work until `stop` is set, then end in order."""
+        prepare(Path(self.config.state) if self._files is not None else None)
+        for part in self._parts():
+            part.start()
         self._telemetry.start()
-        self._watcher.start()
-        log.info("following %s of pod %s for %s", ", ".join(self.config.logs.files), self._pod.name, self._pumps)
-        self._pumps.attend(self.stop)
+        if self._files is not None:
+            self._files.attend(self.stop)
+        else:
+            self.stop.wait()
         self._end()
 
     def _end(self) -> None:
-        self._watcher.stop()
-        if self.last:
-            log.info("ending: what is in the files is read to the end and sent, for at most %g s", GRACE)
-            self._watcher.look_a_last_time()
-        self._pumps.end(drain=self.last)
+        ends = [threading.Thread(target=part.end, args=(self.last,)) for part in self._parts()]
+        for end in ends:
+            end.start()
+        for end in ends:
+            end.join()
         self._telemetry.stop()
 
-    def _stream(self, path: str) -> Stream:
-        pod = self._pod
-        return Stream(pod.namespace, pod.name, pod.uid, pod.container, 0, path)
+    def _parts(self) -> "Iterator[Files | Measuring]":
+        if self._files is not None:
+            yield self._files
+        if self._measuring is not None:
+            yield self._measuring
 
-    def _found(self, files: StreamFiles) -> None:
-        self._pumps.follow(files, self._watcher.scanned.is_set(), self._older)
+    def _make_files(self) -> "Files":
+        from sidecars.files import Files
+
+        return Files(self.config, self.cluster, self._pod, self.clock, self.counters)
+
+    def _make_measuring(self) -> "Measuring":
+        from outrider.pipeline.measuring import Measuring
+
+        pod = self._pod
+        names = Stream(pod.namespace, pod.name, pod.uid, pod.container, 0)
+        return Measuring(
+            self.config, self.cluster, names, pod.measured, lambda: pod.get(pod.uid), self.clock, self.counters
+        )
 
     def ledger(self) -> dict[str, Any]:
         """What `/ledger` shows: the books of every exporter and file (see `pipeline/ledger.py`)."""
-        return self._pumps.ledger()
+        if self._files is not None:
+            return self._files.ledger()
+        return {"time": self.clock.now(), "started": self._started, "exporters": {}}
 
     def _health(self) -> str | None:
-        return self._watcher.health() or self._pumps.health(self.clock.monotonic())
+        return _first(part.health for part in self._parts())
 
     def _ready(self) -> str | None:
-        if not self._watcher.scanned.is_set():
-            return "the files have not been looked for yet"
-        return self._pumps.trouble(self.clock.monotonic())
+        return _first(part.ready for part in self._parts())
+
+
+def _first(answers: Iterator[Callable[[], str | None]]) -> str | None:
+    return next(filter(None, (answer() for answer in answers)), None)
 
 
 def _warn(config: Config, pod: OwnPod) -> None:
     """Say what has no effect, instead of leaving it out in silence."""
     idle = {
-        "metrics.checks is read but does nothing yet in this version": bool(config.metrics.checks),
         "workers has no effect: a sidecar is one process": config.workers > 1,
         "logs.hold has no effect: the sidecar keeps deleted files by open descriptors only": config.logs.hold.budget,
         "routes ask for labels or annotations, and OUTRIDER_POD_INFO is not set: these routes match nothing": pod.info

@@ -1,4 +1,4 @@
-"""`outrider demo`: the whole way of a log line, on this machine, to be watched.
+"""`outrider demo`: the whole way of a log line and of a metric, on this machine, to be watched.
 
 What is shown goes to standard error; the summary goes to standard output, with the totals of the collector's own ledger
 (`outrider audit` shows all of it). Whether both balance is the exit code.
@@ -49,10 +49,12 @@ EXIT_INTERRUPTED = 130
 def demo(
     ctx: click.Context, seconds: float | None, rate: float, seed: int, plain: bool, svg: Path | None, output: str
 ) -> None:
-    """Watch logs travel: pods that print, the node collector, and a stand-in of Cloud Logging and Datadog.
+    """Watch logs and metrics travel: pods that print and the node collector, a Redis and the sidecar beside it, and a
+    stand-in of Cloud Logging, Cloud Monitoring and Datadog.
 
     Needs no cluster and no account; everything runs on this machine and leaves nothing behind. Ends with a summary:
-    every line written is an entry received by both vendors, or was joined to one; and with the ledger of the collector.
+    every line written is an entry received by both vendors, or was joined to one; every point that was sent has arrived
+    at both; and with the ledger of the collector.
 
     Exit codes: 0 the sums balance, 1 they do not, 2 wrong usage, 70 a part failed, 130 interrupted twice.
     """

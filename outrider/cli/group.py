@@ -25,7 +25,7 @@ class _Lazy(click.Group):
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "OUTRIDER"})
 @click.version_option(package_name="outrider", message="%(prog)s %(version)s")
 def main() -> None:
-    """Pods' logs, brought to Google Cloud and Datadog.
+    """Logs and metrics of Kubernetes, brought to Google Cloud and Datadog.
 
     \b
     Exit codes: 0 done, 1 findings, 2 wrong usage, 69 a destination or server is out of reach,

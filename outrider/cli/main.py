@@ -6,8 +6,9 @@ from typing import Any
 from outrider.cli.following import follow, plainly
 
 COMMANDS = {
-    "node": "Collect the logs of all pods on this node.",
-    "sidecar": "Deliver the log files of the pod that it is part of.",
+    "node": "Collect the logs of all pods on this node, and metrics.",
+    "sidecar": "Deliver log files and metrics of the pod that it is part of.",
+    "check": "Read one product now and print its metrics under both names.",
     "intake": "Stand in for Cloud Logging and Datadog logs on this machine.",
     "demo": "Show everything at work on this machine.",
     "audit": "Account for every byte and record of a running collector.",

@@ -12,7 +12,7 @@ from outrider.cli.options import options
 @click.command()
 @options
 def node(path: str, log_level: str) -> None:
-    """Collect the logs of all pods on this node and deliver them.
+    """Collect the logs of all pods on this node and deliver them, and what the checks of `metrics.checks` find.
 
     Runs until SIGTERM or SIGINT, then sends what it has read, saves its cursors and exits 0. SIGHUP, or a change of the
     configuration file, loads the configuration anew; one that cannot be used changes nothing.

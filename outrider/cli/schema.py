@@ -9,7 +9,7 @@ import click
     help="Print the reference page (Markdown) instead.",
 )  # fmt: skip
 def schema(as_reference: bool) -> None:
-    """Print the JSON schema of the configuration file (draft 2020-12)."""
+    """Print the JSON schema of the configuration file (draft 2020-12), with the settings of every check installed."""
     if as_reference:
         from outrider.config.reference import reference
 
@@ -17,6 +17,7 @@ def schema(as_reference: bool) -> None:
         return
     import json
 
+    from outrider.checks.found import INSTALLED
     from outrider.config.schema import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    click.echo(json.dumps(json_schema(INSTALLED), indent=2))

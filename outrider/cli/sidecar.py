@@ -1,4 +1,4 @@
-"""`outrider sidecar`: deliver the log files of the pod that it is part of; SIGTERM ends it when all is delivered."""
+"""`outrider sidecar`: deliver log files and metrics of the pod that it is part of; SIGTERM ends it when all is sent."""
 
 import click
 
@@ -9,16 +9,17 @@ from outrider.cli.options import options
 @click.command()
 @options
 def sidecar(path: str, log_level: str) -> None:
-    """Deliver the log files in a volume of this pod.
+    """Deliver log files in a volume of this pod, and the metrics of software that runs in it.
 
-    Follows the files that `logs.files` names, one record a line. Runs until SIGTERM or SIGINT, then reads them to their
-    end, sends what it has read, saves its cursors and exits 0. SIGHUP, or a change of the configuration file, loads the
-    configuration anew; one that cannot be used changes nothing.
+    Follows the files that `logs.files` names, one record a line, and runs the checks of `metrics.checks`. Runs until
+    SIGTERM or SIGINT, then reads the files to their end, sends what it has read and measured, saves its cursors and
+    exits 0. SIGHUP, or a change of the configuration file, loads the configuration anew; one that cannot be used
+    changes nothing.
 
     \b
     What it has to know of its pod comes from environment variables (the downward API):
       POD_NAMESPACE, POD_NAME, POD_UID    required
-      OUTRIDER_CONTAINER                  the container that writes the files  [default: outrider]
+      OUTRIDER_CONTAINER                  the container that writes the files, or is measured  [default: outrider]
       NODE_NAME                           the node, unless cluster.node gives it
       OUTRIDER_POD_INFO                   a directory with the files `labels` and `annotations`
     """

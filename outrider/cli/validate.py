@@ -38,9 +38,10 @@ def validate(ctx: click.Context, path: str, deny_warnings: bool, output: str) ->
 
     Exit codes: 0 the file is good, 1 it has warnings and --deny-warnings was given, 2 wrong usage, 78 it has errors.
     """
+    from outrider.checks.found import INSTALLED
     from outrider.config import examine
 
-    report = examine(path)
+    report = examine(path, checks=INSTALLED)
     code = _exit_code(report, deny_warnings)
     if output == "json":
         click.echo(json.dumps(_document(report, path, ok=code == 0), indent=2))

@@ -29,6 +29,8 @@ FIELDS = {"POD_NAMESPACE": "metadata.namespace", "POD_NAME": "metadata.name", "P
 
 class OwnPod:
     """What is known of this pod; a `PodBook` with one page. `info` is the directory of labels and annotations, or None.
+    `measured` is the container that the sidecar serves, "" if nobody says which; log files need a name all the same
+    (`container`).
 
     Raises UnusableError, which names every variable of FIELDS that is missing.
     """
@@ -41,7 +43,8 @@ class OwnPod:
                 "these variables by the downward API (env, valueFrom, fieldRef)"
             )
         self.namespace, self.name, self.uid = (env[name] for name in FIELDS)
-        self.container = env.get("OUTRIDER_CONTAINER") or "outrider"
+        self.measured = env.get("OUTRIDER_CONTAINER") or ""
+        self.container = self.measured or "outrider"
         self.info = env.get("OUTRIDER_POD_INFO") or None
         self._clock = clock
         self._pod = Pod(self.uid, self.name, self.namespace)
