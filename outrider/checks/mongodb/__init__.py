@@ -1,0 +1,1 @@
+"""MongoDB: mongod alone or in a replica set, and mongos."""
