@@ -1,0 +1,1 @@
+"""PostgreSQL, read from its statistics views."""
