@@ -13,10 +13,9 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-import urllib3
 
 from outrider.demo.balance import VENDORS
-from outrider.demo.children import DemoError
+from outrider.demo.pages import Pages
 from outrider.demo.screen import Seen
 
 PAGE = 500
@@ -25,16 +24,15 @@ _RECENT, _SAMPLES, _SHOWN, _SECONDS = 300, 100_000, 40, 120
 
 
 class Arrivals:
-    """The intake at `url` as seen at the last `poll`. `services` gives the namespace of every service."""
+    """What the intake `pages` tell, as of the last `poll`. `services` gives the namespace of every service."""
 
-    def __init__(self, url: str, services: Mapping[str, str]) -> None:
+    def __init__(self, pages: Pages, services: Mapping[str, str]) -> None:
         self.received: dict[str, dict[str, int]] = {vendor: {} for vendor in VENDORS}
         """Per vendor and namespace, entries counted once however often they were sent."""
         self.repeats, self.rejected = dict.fromkeys(VENDORS, 0), dict.fromkeys(VENDORS, 0)
         self.rates: deque[float] = deque(maxlen=_SECONDS)
         """Entries that arrived in each of the last seconds."""
-        self._url, self._services = url, services
-        self._http = urllib3.PoolManager(retries=False, timeout=10.0)
+        self._pages, self._services = pages, services
         self._seen = 0
         self._last: deque[Seen] = deque(maxlen=PAGE)
         self._recent: dict[str, deque[float]] = {}
@@ -49,13 +47,13 @@ class Arrivals:
     def poll(self, now: float) -> None:
         """Ask again; `now` in monotonic seconds. DemoError if the intake does not answer as it should."""
         try:
-            stats = orjson.loads(self._get("/intake/stats"))
+            stats = self._pages.json("/intake/stats")
             self._take_counts(stats, stats["datadog"])
             since = max(self._seen, int(stats["last_seq"]) - PAGE)
-            for entry in orjson.loads(self._get(f"/intake/entries?since={since}&limit={PAGE}")):
+            for entry in self._pages.json(f"/intake/entries?since={since}&limit={PAGE}"):
                 self._take(entry)
         except (KeyError, TypeError, ValueError) as e:
-            raise DemoError(f"the intake's answer is not understood: {e!r}") from e
+            raise self._pages.strange(e) from e
         self._take_rate(now)
 
     @property
@@ -103,15 +101,6 @@ class Arrivals:
         if now - then >= 1:
             self.rates.append((self.total - before) / (now - then))
             self._mark = (now, self.total)
-
-    def _get(self, path: str) -> bytes:
-        try:
-            answer = self._http.request("GET", self._url + path)
-        except urllib3.exceptions.HTTPError as e:
-            raise DemoError(f"the intake cannot be reached: {e}") from e
-        if answer.status != 200:
-            raise DemoError(f"the intake answered {answer.status} to GET {path}: {answer.data[:200]!r}")
-        return answer.data
 
 
 def _moment(text: str) -> datetime:

@@ -5,13 +5,17 @@ written in parts (`P … P F`), of which all but the last disappear in the recor
 disappear in the entry of its first one. So, per namespace and vendor, and without rounding:
 
     lines written = entries received, each counted once + parts joined + trace lines joined
+
+The sum of what was measured is in `points.py`; both together decide the verdict.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from outrider.demo import points as measured
 from outrider.demo.kubelet import Counts
+from outrider.demo.points import Points
 
 VENDORS = {"google": "Cloud Logging", "datadog": "Datadog"}
 """Who gets everything: the name of the node's exporter, and the vendor's."""
@@ -61,7 +65,7 @@ def total(parts: list[Row]) -> Row:
     return Row("total", lines, joined, traces, {v: sum(r.received.get(v, 0) for r in parts) for v in VENDORS})
 
 
-def verdict(parts: list[Row]) -> str:
+def verdict(parts: list[Row], points: Mapping[str, Points]) -> str:
     """`balanced`, or what differs and where."""
     off = [
         f"{r.namespace} at {VENDORS[vendor]}: {abs(n):,} {'too many' if n > 0 else 'missing'}"
@@ -69,7 +73,9 @@ def verdict(parts: list[Row]) -> str:
         for vendor, n in r.differences.items()
         if n
     ]
-    return "not balanced: entries of " + "; ".join(off) if off else "balanced"
+    kinds = [("entries of ", off), ("points at ", measured.trouble(points))]
+    words = "; ".join(kind + "; ".join(what) for kind, what in kinds if what)
+    return f"not balanced: {words}" if words else "balanced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +92,9 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What the demo prints at its end. `repeats` and `rejected` are by vendor. Lags are of Cloud Logging's entries, in
-    seconds; None where nothing arrived to measure them by. `ledger` is what the node's `/ledger` answered last.
+    """What the demo prints at its end. `repeats`, `rejected` and `points` are by vendor. Lags are of Cloud Logging's
+    entries, in seconds; None where nothing arrived to measure them by. `ledger` is what the node's `/ledger` answered
+    last.
     """
 
     rows: list[Row]
@@ -98,22 +105,24 @@ class Summary:
     lag_p50: float | None
     lag_p99: float | None
     ledger: dict[str, Any]
+    points: dict[str, Points]
 
     @property
     def balanced(self) -> bool:
-        """Every namespace has exactly the entries its lines make, at every vendor."""
-        return not any(any(r.differences.values()) for r in self.rows)
+        """Every vendor has exactly the entries that the lines of every namespace make, and all points."""
+        return not any(any(r.differences.values()) for r in self.rows) and not measured.trouble(self.points)
 
     def as_dict(self) -> dict[str, Any]:
         """The summary as plain data, without the ledger."""
         return {
-            "verdict": verdict(self.rows),
+            "verdict": verdict(self.rows, self.points),
             "balanced": self.balanced,
             "total": _row_dict(total(self.rows)),
             "namespaces": {r.namespace: _row_dict(r) for r in self.rows},
             "seconds": round(self.seconds, 3),
             "repeats": self.repeats,
             "rejected": self.rejected,
+            "points": {vendor: points.as_dict() for vendor, points in self.points.items()},
             **asdict(self.events),
             "lag_p50": self.lag_p50,
             "lag_p99": self.lag_p99,
@@ -139,11 +148,12 @@ class Summary:
                 *table,
                 "",
                 *(self._sum(vendor) for vendor in VENDORS),
+                *(f"metrics at {measured.VENDORS[name]}:\n  {n.as_text()}" for name, n in self.points.items()),
                 f"files rotated {e.rotations:,}, gzipped {e.gzips:,}, removed {e.removed:,}; pods born {e.born},"
                 f" died {e.died}; containers restarted {e.restarts}",
                 f"from the line's timestamp to Cloud Logging: {_lag(self.lag_p50)} median, {_lag(self.lag_p99)} p99;"
                 f" {self.seconds:.1f} s of writing",
-                verdict(self.rows),
+                verdict(self.rows, self.points),
             ]
         )
 

@@ -9,7 +9,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from outrider.demo import points
 from outrider.demo.balance import VENDORS, Events, Row, total
+from outrider.demo.points import Shown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -27,6 +29,12 @@ COLOURS = {
 }
 """Cloud Logging's severities; DEFAULT has no colour of its own."""
 _BARS = " ▁▂▃▄▅▆▇█"
+_HISTORY = 12
+"""Columns of a metric's sparkline."""
+_WIDE, _AROUND, _AROUND_NARROW = 108, 11, 13
+"""Columns from which nothing is wrapped; lines around namespaces, metrics and entries, then and before."""
+_HEADS, _ENTRIES = 2, 2
+"""Lines of the metrics beside their own; entries that metrics leave room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +62,13 @@ class View:
     lags: dict[str, float] = field(default_factory=dict)
     """Per namespace, the median of the last entries."""
     last: list[Seen] = field(default_factory=list)
+    metrics: list[Shown] = field(default_factory=list)
+    points: dict[str, int] = field(default_factory=dict)
+    """Points that have arrived, by vendor."""
     node_memory: int = 0
     node_cpu: float = 0.0
+    sidecar_memory: int = 0
+    sidecar_cpu: float = 0.0
     note: str = ""
     """What is going on, when it is not simply running."""
 
@@ -79,8 +92,17 @@ def status_line(view: View) -> str:
         f"{view.seconds:5.1f} s  {t.lines:,} lines written, entries received: {received} ({rate:,.0f}/s),"
         f" {t.missing:,} on the way{lag}; joined {t.parts:,} parts, {t.traces:,} trace lines;"
         f" rotations {e.rotations}, gzips {e.gzips}; pods born {e.born}, died {e.died};"
-        f" node {view.node_memory / 1e6:.0f} MB, {view.node_cpu:.0f} % CPU" + (f"; {view.note}" if view.note else "")
+        f" node {view.node_memory / 1e6:.0f} MB, {view.node_cpu:.0f} % CPU;{_measured(view)}"
+        f" sidecar {view.sidecar_memory / 1e6:.0f} MB, {view.sidecar_cpu:.0f} % CPU"
+        + (f"; {view.note}" if view.note else "")
     )
+
+
+def _measured(view: View) -> str:
+    """Points that have arrived, and the first of the metrics."""
+    found = [f"{points.VENDORS[vendor]} {n:,}" for vendor, n in view.points.items()]
+    named = [f"{m.names['datadog']} {_number(m.values['datadog'])}" for m in view.metrics[:1]]
+    return f" points received: {', '.join(found)} ({', '.join(named)})," if found and named else ""
 
 
 def draw(view: View, width: int = 110, height: int = 32) -> "RenderableType":
@@ -100,12 +122,15 @@ def draw(view: View, width: int = 110, height: int = 32) -> "RenderableType":
     arriving = Text.assemble(
         (f"{rate:>8,.0f}", "bold cyan"), " entries/s  ", (sparkline(view.rates, max(10, width - 30)), "cyan")
     )
-    room = max(3, height - len(view.rows) - 14)
+    room = max(_ENTRIES, height - len(view.rows) - (_AROUND if width >= _WIDE else _AROUND_NARROW))
+    metrics = view.metrics[: max(0, room - _ENTRIES - _HEADS)]
+    room -= len(metrics) + _HEADS if metrics else 0
     return Group(
         head,
         Panel(arriving, title="arriving", title_align="left"),
         _namespaces(view),
         _events(view),
+        *([_metrics(view, metrics)] if metrics else []),
         Panel(_entries(view.last[-room:]), title="last entries", title_align="left"),
     )
 
@@ -150,6 +175,35 @@ def _events(view: View) -> "RenderableType":
     for name, value in parts:
         text.append(f"{name} ", "dim").append(f"{value}   ", "red bold" if value and name == "rejected" else "bold")
     return text
+
+
+def _metrics(view: View, metrics: list[Shown]) -> "RenderableType":
+    """Each under both of its names, as if there were two tables side by side."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    title = Text.assemble(
+        f"redis → outrider sidecar → {points.VENDORS['datadog']}, {points.VENDORS['google']}   ",
+        (f"sidecar {view.sidecar_memory / 1e6:.0f} MB {view.sidecar_cpu:.0f} % CPU", "bold"),
+    )
+    table = Table(expand=True, box=None, pad_edge=False, header_style="dim")
+    table.add_column(points.VENDORS["datadog"], no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("", width=_HISTORY)
+    table.add_column("", justify="right", no_wrap=True, min_width=9)
+    table.add_column(points.VENDORS["google"], no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("", justify="right", no_wrap=True, min_width=9)
+    for m in metrics:
+        bars = Text(sparkline(m.history, _HISTORY).rjust(_HISTORY), style="cyan")
+        datadog, google = (Text(_number(m.values[vendor]), style="bold") for vendor in ("datadog", "google"))
+        table.add_row(m.names["datadog"], bars, datadog, m.names["google"], google)
+    return Group(title, table)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:,.1f}"
 
 
 def _entries(entries: list[Seen]) -> "Table":

@@ -1,9 +1,13 @@
-"""The least that can stand for `outrider intake` and `outrider node`, so that the demo is tested by itself.
+"""The least that can stand for `outrider intake`, `outrider node` and `outrider sidecar`, so that the demo is tested by
+itself.
 
 The node knows what an entry is by a shortcut: every `F` line, except those that only a trace's later lines look like.
 What it sends is counted for both vendors, each service being a pod's app. `STUB` in the environment makes the node
 misbehave: `lose` (an entry, at both vendors), `lose-datadog` (at one of them), `twice` (delivers one more than there
 are), `die` (at once), `cook` (its ledger does not balance), `hide` (it has no ledger).
+
+The sidecar sends a few points once, and says in `/metrics` how many. `lose-point` has one of Datadog's get lost,
+`no-points` sends none, `fall` ends it.
 """
 
 import json
@@ -28,11 +32,13 @@ LATER = re.compile(rb"[\t ]|Caused by|$|\[signal|goroutine |main\.\(|created by 
 
 class Intake(BaseHTTPRequestHandler):
     entries: list[dict[str, Any]] = []  # noqa: RUF012
+    points: dict[str, list[dict[str, Any]]] = {"time_series": [], "points": []}  # noqa: RUF012
 
     def do_POST(self) -> None:
         for line in self.rfile.read(int(self.headers["Content-Length"])).splitlines():
+            of = self.points.get(self.path.rpartition("/")[2], self.entries)
             received = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-            self.entries.append({"seq": len(self.entries) + 1, "receiveTimestamp": received, **json.loads(line)})
+            of.append({"seq": len(of) + 1, "receiveTimestamp": received, **json.loads(line)})
         self.answer(b"{}")
 
     def do_GET(self) -> None:
@@ -48,7 +54,8 @@ class Intake(BaseHTTPRequestHandler):
             self.answer(json.dumps(stats).encode())
         else:
             since, limit = (int(n) for n in re.findall(r"=(\d+)", self.path))
-            self.answer(json.dumps(self.entries[since : since + limit]).encode())
+            of = self.points.get(self.path.rpartition("/")[2].partition("?")[0], self.entries)
+            self.answer(json.dumps(of[since : since + limit]).encode())
 
     def answer(self, body: bytes) -> None:
         self.send_response(200)
@@ -60,8 +67,15 @@ class Intake(BaseHTTPRequestHandler):
         pass
 
 
-class Ledger(BaseHTTPRequestHandler):
+class Telemetry(BaseHTTPRequestHandler):
+    sent: dict[str, int] = {}  # noqa: RUF012
+
     def do_GET(self) -> None:
+        if self.path == "/metrics":
+            labels = 'exporter="{}",what="points"'
+            text = "".join(f"outrider_points_sent_total{{{labels.format(k)}}} {n}\n" for k, n in self.sent.items())
+            self.answer(200, text.encode())
+            return
         stream = {"namespace": "shop", "pod": "web-1", "uid": "u", "container": "nginx", "restart": 0}
         disk = 5001 if os.environ.get("STUB") == "cook" else 5000
         size = {"disk": disk, "read": 4000, "acknowledged": 4000, "behind": 1000}
@@ -69,7 +83,10 @@ class Ledger(BaseHTTPRequestHandler):
         exporters = {name: {"streams": [stream]} for name in ("google", "datadog")}
         hidden = os.environ.get("STUB") == "hide" or self.path != "/ledger"
         body = b"no" if hidden else json.dumps({"time": 2.0, "started": 1.0, "exporters": exporters}).encode()
-        self.send_response(404 if hidden else 200)
+        self.answer(404 if hidden else 200, body)
+
+    def answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -84,15 +101,40 @@ def intake() -> None:
         server.serve_forever()
 
 
+def telemetry() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Telemetry)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(f"metrics and probes at http://127.0.0.1:{server.server_address[1]}", flush=True)
+
+
+def post(url: str, bodies: list[dict[str, Any]]) -> None:
+    urllib.request.urlopen(url, "".join(json.dumps(body) + "\n" for body in bodies).encode()).close()
+
+
+def sidecar(config: dict[str, Any]) -> None:
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    mode = os.environ.get("STUB", "")
+    if mode == "fall":
+        sys.exit("the stub was told to fall")
+    names = [f"redis.stub.{n}" for n in range(7)] if mode != "no-points" else []
+    at = {"interval": {"endTime": "2026-08-23T10:11:12Z"}, "value": {"int64Value": "3"}}
+    series = [{"timeSeries": {"metric": {"type": name}, "points": [at]}} for name in names]
+    points = [{"point": {"metric": name, "tags": [], "timestamp": 1, "value": 2}} for name in names]
+    post(config["exporters"]["google"]["metrics_endpoint"] + "/time_series", series)
+    post(config["exporters"]["datadog"]["metrics_endpoint"] + "/points", points[mode == "lose-point" :])
+    Telemetry.sent.update(google=len(names), datadog=len(names))
+    telemetry()
+    ended.wait()
+
+
 def node(config: dict[str, Any]) -> None:
     running = [True]
     signal.signal(signal.SIGTERM, lambda *_: running.pop())
     mode = os.environ.get("STUB", "")
     if mode == "die":
         sys.exit("the stub was told to die")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Ledger)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(f"metrics and probes at http://127.0.0.1:{server.server_address[1]}", flush=True)
+    telemetry()
     files: dict[int, tuple[Path, BinaryIO]] = {}  # by inode: held open, so none is used again
     while True:
         last_round = not running
@@ -103,8 +145,7 @@ def node(config: dict[str, Any]) -> None:
         if last_round and mode == "twice":
             entries.append(entry("shop_web-1_u", b"2026-08-23T10:11:12.5Z", b"stray"))
         if entries:
-            body = "".join(json.dumps(e) + "\n" for e in entries).encode()
-            urllib.request.urlopen(config["exporters"]["google"]["logs_endpoint"], body).close()
+            post(config["exporters"]["google"]["logs_endpoint"], entries)
         if last_round:
             return
         time.sleep(0.05)
@@ -145,4 +186,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "intake":
         intake()
     else:
-        node(yaml.safe_load(Path(sys.argv[3]).read_text()))
+        {"node": node, "sidecar": sidecar}[sys.argv[1]](yaml.safe_load(Path(sys.argv[3]).read_text()))

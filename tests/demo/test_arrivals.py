@@ -10,6 +10,7 @@ import urllib3
 from outrider.demo import arrivals
 from outrider.demo.arrivals import Arrivals
 from outrider.demo.children import DemoError
+from outrider.demo.pages import Pages
 from outrider.intake import Intake
 
 SERVICES = {"web": "shop", "cart": "shop", "report": "batch"}
@@ -19,6 +20,10 @@ SERVICES = {"web": "shop", "cart": "shop", "report": "batch"}
 def intake() -> Iterator[Intake]:
     with Intake(port=0) as started:
         yield started
+
+
+def asked(intake: Intake) -> Arrivals:
+    return Arrivals(Pages("the intake", intake.url), SERVICES)
 
 
 def stamp(ago: float) -> str:
@@ -39,7 +44,7 @@ def send(intake: Intake, namespace: str, *entries: dict[str, object]) -> int:
 
 
 def test_entries_are_counted_once_per_namespace_and_shown_in_their_own_order(intake: Intake) -> None:
-    seen = Arrivals(intake.url, SERVICES)
+    seen = asked(intake)
     seen.poll(0)
     assert (seen.total, seen.last, seen.lag(0.5)) == (0, [], None)
     first = {"insertId": "a", "timestamp": stamp(3), "textPayload": "late"}
@@ -62,7 +67,7 @@ def test_entries_are_counted_once_per_namespace_and_shown_in_their_own_order(int
 
 
 def test_datadogs_logs_are_counted_once_by_the_namespaces_of_their_services(intake: Intake) -> None:
-    seen = Arrivals(intake.url, SERVICES)
+    seen = asked(intake)
     now = int(time.time() * 1000)
     logs: list[dict[str, object]] = [
         {"message": "m", "service": service, "timestamp": now, "outrider.id": str(n)}
@@ -81,7 +86,7 @@ def test_datadogs_logs_are_counted_once_by_the_namespaces_of_their_services(inta
 
 
 def test_lag_is_from_the_entrys_time_to_its_receipt_and_repeats_do_not_count(intake: Intake) -> None:
-    seen = Arrivals(intake.url, SERVICES)
+    seen = asked(intake)
     entries = [{"insertId": str(n), "timestamp": stamp(n), "textPayload": "x"} for n in range(11)]
     for _ in range(2):
         assert send(intake, "shop", *entries) == 200
@@ -102,14 +107,14 @@ def test_lag_is_from_the_entrys_time_to_its_receipt_and_repeats_do_not_count(int
     ],
 )
 def test_the_text_of_an_entry(intake: Intake, payload: dict[str, object], text: str) -> None:
-    seen = Arrivals(intake.url, SERVICES)
+    seen = asked(intake)
     assert send(intake, "shop", {"insertId": "a", "timestamp": stamp(0), **payload}) == 200
     seen.poll(0)
     assert [e.text for e in seen.last] == [text]
 
 
 def test_rates_are_of_whole_seconds(intake: Intake) -> None:
-    seen = Arrivals(intake.url, SERVICES)
+    seen = asked(intake)
     for now, count in ((0.0, 0), (0.5, 4), (1.0, 2), (1.5, 1), (3.0, 3)):
         for n in range(count):
             assert send(intake, "shop", {"insertId": f"{now}-{n}", "timestamp": stamp(0), "textPayload": "x"}) == 200
@@ -121,7 +126,7 @@ def test_more_than_one_answer_holds_are_counted_and_the_newest_are_shown(
     intake: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(arrivals, "PAGE", 3)
-    seen = Arrivals(intake.url, SERVICES)
+    seen = asked(intake)
     entries = [{"insertId": str(n), "timestamp": stamp(20 - n), "textPayload": str(n)} for n in range(10)]
     assert send(intake, "shop", *entries) == 200
     seen.poll(0)
@@ -131,8 +136,10 @@ def test_more_than_one_answer_holds_are_counted_and_the_newest_are_shown(
 
 def test_an_intake_that_is_not_there_or_speaks_otherwise_is_a_clear_error(intake: Intake) -> None:
     with pytest.raises(DemoError, match="answered 404"):
-        Arrivals(intake.url + "/elsewhere", {}).poll(0)
-    url = intake.url
+        Arrivals(Pages("the intake", intake.url + "/elsewhere"), {}).poll(0)
+    with pytest.raises(DemoError, match="the intake gave an answer that is not understood: KeyError"):
+        Arrivals(Pages("the intake", intake.url + "/intake/faults?"), {}).poll(0)
+    seen = asked(intake)
     intake.stop()
-    with pytest.raises(DemoError, match="cannot be reached"):
-        Arrivals(url, {}).poll(0)
+    with pytest.raises(DemoError, match="the intake cannot be reached"):
+        seen.poll(0)

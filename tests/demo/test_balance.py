@@ -4,6 +4,7 @@ import pytest
 
 from outrider.demo.balance import Events, Row, Summary, rows, total, verdict
 from outrider.demo.kubelet import Counts
+from outrider.demo.points import Points
 
 
 @pytest.mark.parametrize(
@@ -48,12 +49,15 @@ def test_the_verdict_names_what_differs_and_where(vendor: str, name: str, receiv
     right = {"a": 8, "b": 5}
     found = rows(written, {"a": 3}, {"google": right, "datadog": right} | {vendor: received})
     assert [r.namespace for r in found] == sorted({*written, *received})
-    assert verdict(found) == words.replace("{}", name)
+    assert verdict(found, {}) == words.replace("{}", name)
 
 
-def summary(parts: list[Row], lag: float | None = 0.25) -> Summary:
+GOOD = {"google": Points(48, 0, 0, 48), "datadog": Points(1320, 2, 0, 1320)}
+
+
+def summary(parts: list[Row], lag: float | None = 0.25, points: dict[str, Points] = GOOD) -> Summary:
     events, repeats, rejected = Events(7, 3, 1, 1, 1, 1), {"google": 2, "datadog": 3}, {"google": 0, "datadog": 4}
-    return Summary(parts, events, 5.0, repeats, rejected, lag_p50=lag, lag_p99=lag, ledger={})
+    return Summary(parts, events, 5.0, repeats, rejected, lag_p50=lag, lag_p99=lag, ledger={}, points=points)
 
 
 def both(n: int) -> dict[str, int]:
@@ -107,7 +111,7 @@ def test_text_says_the_sum_and_ends_with_the_verdict(row: Row, sentence: str) ->
     for name, counts in (("Cloud Logging", "repeated 2, rejected 0"), ("Datadog", "repeated 3, rejected 4")):
         at = text.index(f"{name}:")
         assert text[at + 1 : at + 3] == [f"  {sentence}", f"  entries {counts}"]
-    assert text[-1] == verdict([row])
+    assert text[-1] == verdict([row], GOOD)
     assert "unknown median" in text[-2]
 
 

@@ -10,17 +10,19 @@ from typing import Any
 import pytest
 
 from outrider.config import examine
-from outrider.demo.run import configuration
+from outrider.demo.run import configuration, sidecar_configuration
 
 VENDORS = {"google", "datadog"}
 
 
-def test_the_nodes_configuration_is_valid(tmp_path: Path) -> None:
+def test_the_configurations_are_valid(tmp_path: Path) -> None:
+    intake = "http://127.0.0.1:1"
     path = tmp_path / "outrider.yaml"
-    path.write_text(json.dumps(configuration(tmp_path, "http://127.0.0.1:1", "http://127.0.0.1:2")))
-    report = examine(str(path))
-    assert report.config is not None
-    assert report.problems == []
+    for config in (configuration(tmp_path, intake, "http://127.0.0.1:2"), sidecar_configuration(intake, 6379)):
+        path.write_text(json.dumps(config))
+        report = examine(str(path))
+        assert report.config is not None
+        assert report.problems == []
 
 
 def run(tmp_path: Path, *arguments: str) -> dict[str, Any]:
@@ -50,6 +52,10 @@ def test_five_seconds_of_the_demo_balance(tmp_path: Path) -> None:
     assert summary["rotations"]
     assert (summary["born"], summary["died"], summary["restarts"]) == (1, 1, 1)
     assert summary["rejected"] == {"google": 0, "datadog": 0}
+    for vendor in VENDORS:
+        points = summary["points"][vendor]
+        assert points["sent"] == points["arrived"] > 20
+        assert (points["refused"], points["given_up"]) == (0, 0)
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.wait import until
 
+SEVEN = {"sent": 7, "arrived": 7, "refused": 0, "given_up": 0, "difference": 0}
 STUB = Path(__file__).with_name("stub_outrider.py")
 START = f"""
 import sys
@@ -45,14 +46,17 @@ def run(tmp_path: Path, *arguments: str, stub: str = "", idle: float = 10) -> tu
 
 
 def programs(directory: Path) -> list[str]:
-    """Processes that have to do with `directory`: its name is in their environment."""
+    """Processes that have to do with `directory`: it is in their environment, or, of Redis, which writes its title over
+    that, where they are.
+    """
     found = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            if str(directory).encode() in environ.read_bytes() and environ.parent.name != str(os.getpid()):
-                found.append(environ.parent.name)
+            about = (process / "environ").read_bytes() + os.readlink(process / "cwd").encode()
         except OSError:
             continue
+        if str(directory).encode() in about and process.name != str(os.getpid()):
+            found.append(process.name)
     return found
 
 
@@ -71,8 +75,12 @@ def test_a_good_run_balances_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert set(summary["namespaces"]) == {"shop", "payments", "kube-system", "batch"}
     assert (summary["born"], summary["restarts"]) == (1, 1)
     assert 0 <= summary["lag_p50"] <= summary["lag_p99"] < 60
-    console, *said = err.splitlines()
-    assert re.fullmatch(r"Cloud Logging and Datadog intake, with a console: http://127\.0\.0\.1:\d+", console)
+    assert summary["points"] == dict.fromkeys(("google", "datadog"), SEVEN)
+    console, redis, *said = err.splitlines()
+    assert re.fullmatch(
+        r"Cloud Logging, Cloud Monitoring and Datadog intake, with a console: http://127\.0\.0\.1:\d+", console
+    )
+    assert re.fullmatch(r"Redis: .*, at 127\.0\.0\.1:\d+", redis)
     assert 3 <= len(said) <= 12
     assert all("lines written" in line for line in said)
     assert "<svg" in (tmp_path / "x.svg").read_text()
@@ -86,6 +94,8 @@ def test_a_good_run_balances_and_leaves_nothing_behind(tmp_path: Path) -> None:
         ("twice", r"not balanced: entries of shop at Cloud Logging: 1 too many; shop at Datadog: 1 too many"),
         ("lose", r"not balanced: entries of ([a-z-]+) at Cloud Logging: 1 missing; \1 at Datadog: 1 missing"),
         ("lose-datadog", r"not balanced: entries of shop at Datadog: 1 missing"),
+        ("lose-point", r"not balanced: points at Datadog: 1 missing"),
+        ("no-points", r"not balanced: points at Cloud Monitoring: none has arrived; Datadog: none has arrived"),
         ("cook", r"balanced"),
     ],
 )
@@ -108,14 +118,15 @@ def test_sums_that_are_off_are_said_and_are_the_exit_code(tmp_path: Path, stub: 
 def test_a_ledger_that_is_not_to_be_had_is_a_failure(tmp_path: Path) -> None:
     code, out, err = run(tmp_path, "--seconds", "0.6", stub="hide")
     assert (code, out) == (70, "")
-    assert "the node's ledger is not to be had" in err
+    assert "the node's ledger is not to be had: it answered 404" in err
 
 
-def test_a_part_that_fails_ends_it_with_that_parts_last_words(tmp_path: Path) -> None:
-    code, out, err = run(tmp_path, stub="die")
+@pytest.mark.parametrize(("program", "stub"), [("node", "die"), ("sidecar", "fall")])
+def test_a_part_that_fails_ends_it_with_that_parts_last_words(tmp_path: Path, program: str, stub: str) -> None:
+    code, out, err = run(tmp_path, stub=stub)
     assert code == 70
     assert out == ""
-    assert re.search(r"(?s)outrider node ended with code 1.*the stub was told to die", err)
+    assert re.search(rf"(?s)outrider {program} ended with code 1.*the stub was told to {stub}", err)
     assert list(tmp_path.iterdir()) == []
     assert programs(tmp_path) == []
 
@@ -151,6 +162,6 @@ def test_killing_it_leaves_no_process(tmp_path: Path) -> None:
     with demo(tmp_path) as process:
         assert process.stderr
         until(lambda: "lines written" in process.stderr.readline())
-        assert len(programs(tmp_path)) == 3
+        assert len(programs(tmp_path)) == 5
         process.kill()
     until(lambda: not programs(tmp_path))

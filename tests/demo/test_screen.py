@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from outrider.demo.balance import Events, Row
+from outrider.demo.points import Shown
 from outrider.demo.screen import COLOURS, Seen, View, draw, sparkline, status_line, svg
 
 RECORDED = Path(__file__).parent / "data" / "view.json"
@@ -18,6 +19,7 @@ def recorded() -> View:
     raw = json.loads(RECORDED.read_text())
     raw["rows"] = [Row(**r) for r in raw["rows"]]
     raw["events"] = Events(**raw["events"])
+    raw["metrics"] = [Shown(**m) for m in raw["metrics"]]
     raw["last"] = [Seen(**e) for e in raw["last"]]
     return View(**raw)
 
@@ -36,6 +38,7 @@ def test_everything_that_is_known_is_on_the_screen() -> None:
         "412 entries/s", "0.84 s", "rotations 12",
         "gzipped 7", "pods born 3", "died 2", "restarts 4", "repeats 7", "rejected 0", "node 41 MB 6 % CPU",
         "shop/web-7d9c6b5f4-abcde",
+        "sidecar 31 MB 0 % CPU", "redis.net.commands", "96.2", "redis.commands.processed", "12,345", "▁▃█", "1,048,576",
         "GET /cart 503", "ERROR", "10:11:12.123", "panic: runtime error⏎goroutine 7", "▁", "█", "draining",
     ):  # fmt: skip
         assert part in text, part
@@ -49,6 +52,15 @@ def test_the_screen_fits_the_terminal(width: int, height: int) -> None:
     assert len(text) <= height
     assert all(len(line) <= width for line in text)
     assert "GET /cart" in "\n".join(text)
+
+
+@pytest.mark.parametrize(("width", "height", "metrics"), [(80, 17, 0), (80, 20, 1), (110, 20, 3), (110, 40, 3)])
+def test_metrics_are_shown_where_there_is_room(width: int, height: int, metrics: int) -> None:
+    text = drawn(recorded(), width=width, height=height)
+    names = ("redis.net.commands", "redis.mem.used", "redis.keyspace.h")
+    assert [name in text for name in names] == [n < metrics for n in range(3)]
+    assert ("sidecar 31 MB" in text) == (metrics > 0)
+    assert "GET /cart and more" in text
 
 
 def test_severities_are_told_apart_by_colour() -> None:
@@ -76,6 +88,7 @@ def test_the_status_line_says_the_same_in_one_line() -> None:
     for part in (
         "65.0 s", "26,000 lines written", "entries received: Cloud Logging 25,000, Datadog 24,990 (412/s)",
         "210 on the way", "lag 0.8 s",
+        "points received: Cloud Monitoring 480, Datadog 1,320 (redis.net.commands 96.2), sidecar 31 MB, 0 % CPU",
     ):  # fmt: skip
         assert part in line, line
 
