@@ -4,7 +4,7 @@
 |---|---|
 | throughput | how fast a backlog is delivered, and what a line costs, beside the floors of the machine |
 | latency | how long a line that has just been written takes to its acknowledgement, and at which cost |
-| idle | what a collector costs that has nothing to do, and how long it takes to its first line |
+| idle | what a collector costs that has nothing to do, its start, and a sidecar that measures |
 | stages | what a line costs in each part of the hot path |
 
 `python -m bench.memory` and `python -m bench.join_screen` are programs of their own.
@@ -17,7 +17,7 @@ import sys
 COMMANDS = {
     "throughput": "how fast a backlog is delivered, and what a line costs (the default)",
     "latency": "how long a line takes from its writing to its acknowledgement",
-    "idle": "what a collector costs that has nothing to do",
+    "idle": "what a collector costs that has nothing to do, and a sidecar that measures",
     "stages": "what a line costs in each part of the hot path",
 }
 

@@ -6,7 +6,8 @@ delivered and the program has come to rest, its share of a processor is measured
 **First line**: one file of one line; from the start of the process to the moment in which the sink has answered for the
 line. The median of several starts, each with no state and with the modules' byte code cached.
 
-**Sidecar**: memory of `outrider sidecar` beside one file, at rest.
+**Sidecar**: memory of `outrider sidecar` beside one file, at rest; and what one costs that measures
+(`redis_sidecar.py`).
 """
 
 import argparse
@@ -22,6 +23,7 @@ from statistics import median
 from bench.jobs import JOBS, Job, Place, configuration
 from bench.load import Load, log_path, stamp
 from bench.processes import Child
+from bench.redis_sidecar import EVERY, redis_sidecar, show
 from bench.report import machine, machine_in_words, progress, save, table
 from bench.run import PATIENCE, StalledError, Start, Starter, outrider, rest, set_up, start
 from bench.sinking import Sink
@@ -51,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--files", default="500,2000", help="numbers of quiet files (default 500,2000)")
     parser.add_argument("--seconds", type=float, default=20.0, help="for how long is measured (default 20)")
     parser.add_argument("--starts", type=int, default=5, help="of which the median counts (default 5)")
+    parser.add_argument("--runs", type=int, default=4, help=f"of the check redis, one in {EVERY} s (default 4)")
     parser.add_argument("--json", type=Path, help="file of the results (default build/bench/<date>.json)")
 
 
@@ -137,6 +140,8 @@ def main(arguments: argparse.Namespace) -> int:
         progress(f"{arguments.starts} starts ...")
         starts = [first_line(root / f"start-{n}") for n in range(arguments.starts)]
         beside = sidecar(root / "sidecar")
+        progress(f"the check redis, {arguments.starts} starts and {arguments.runs} runs ...")
+        measuring = redis_sidecar(root / "redis", arguments.runs, arguments.starts)
     print(machine_in_words(machine()))
     heads = ("quiet files", "all delivered after s", "CPU", "resident MB")
     rows = [[f"{i.files:,}", f"{i.delivered:.2f}", f"{i.cpu:.2%}", f"{i.resident / 1e6:.1f}"] for i in found]
@@ -144,6 +149,13 @@ def main(arguments: argparse.Namespace) -> int:
     seconds, cpu = median([s.seconds for s in starts]), median([s.cpu for s in starts])
     print(f"From the start to the first line delivered: {seconds:.2f} s, {cpu:.2f} s of a core ({len(starts)} starts).")
     print(f"Sidecar at rest: {beside / 1e6:.1f} MB.")
-    plain = {"idle": [asdict(i) for i in found], "starts": [asdict(s) for s in starts], "sidecar_resident": beside}
+    print()
+    show(measuring)
+    plain = {
+        "idle": [asdict(i) for i in found],
+        "starts": [asdict(s) for s in starts],
+        "sidecar_resident": beside,
+        "redis_sidecar": asdict(measuring),
+    }
     save(arguments.json, "idle", plain)
     return 0

@@ -12,6 +12,7 @@ On standard input comes one JSON object per line, on standard output goes one fo
     {"do": "state"}                     requests, bytes on the wire, and when the first and the last answer was written
     {"do": "tally", "numbers": [...]}   lines that have arrived, are missing, came again; the numbers by file are said
                                         once
+    {"do": "first", "ends": ["..."]}    when the first request to a path with each of these ends was answered, or 0
     {"do": "acks", "path": "..."}       when each line's request was answered, to a file of int64
 """
 
@@ -57,6 +58,8 @@ class Spool:
     wire: int = 0
     first: int = 0
     last: int = 0
+    firsts: dict[str, int] = field(default_factory=dict)
+    """By path, when the first request was answered."""
     _end: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -68,14 +71,20 @@ class Spool:
         os.pwrite(self.fd, body, offset)
         return offset
 
-    def answered(self, offset: int, length: int, coding: str, wire: int) -> None:
+    def answered(self, path: str, offset: int, length: int, coding: str, wire: int) -> None:
         at = time.monotonic_ns()
         with self._lock:
+            self.firsts.setdefault(path, at)
             self.requests += 1
             self.wire += wire
             self.first, self.last = self.first or at, at
             if self.requests != self.lose:
                 self.bodies.append(_Body(offset, length, coding, at))
+
+    def first_to(self, end: str) -> int:
+        """When the first request to a path with this end was answered, 0 for never."""
+        with self._lock:
+            return min((at for path, at in self.firsts.items() if path.endswith(end)), default=0)
 
     def read(self, body: _Body) -> bytes:
         """The body, unpacked."""
@@ -116,7 +125,7 @@ class Connection:
         self._sock.sendall(answer)
         if kept:
             coding = headers.get(b"content-encoding", b"").decode().lower()
-            self._spool.answered(offset, len(body), coding, len(head) + 4 + len(body))
+            self._spool.answered(path.decode(), offset, len(body), coding, len(head) + 4 + len(body))
         return headers.get(b"connection", b"").lower() != b"close"
 
     def _more(self) -> None:
@@ -194,6 +203,8 @@ class Judge:
         match question["do"]:
             case "state":
                 return {"requests": spool.requests, "wire": spool.wire, "first": spool.first, "last": spool.last}
+            case "first":
+                return {end: spool.first_to(end) for end in question["ends"]}
             case "tally":
                 if self._tally is None:
                     self._tally = Tally(question["numbers"], acks=bool(question.get("acks")))

@@ -60,6 +60,10 @@ class Sink:
         answer = self._ask(do="state")
         return State(answer["requests"], answer["wire"], answer["first"] / 1e9, answer["last"] / 1e9)
 
+    def first(self, *ends: str) -> list[float]:
+        """Monotonic seconds at which the first request to a path with each of these ends was answered, 0 for never."""
+        return [at / 1e9 for at in self._ask(do="first", ends=ends).values()]
+
     def tally(self, numbers: tuple[int, ...], *, acks: bool = False) -> Verdict:
         """Look into what has come, of which `numbers[f]` lines are expected from file f."""
         return Verdict(**self._ask(do="tally", numbers=numbers, acks=acks))

@@ -11,6 +11,7 @@ from bench.__main__ import main
 from bench.jobs import JOBS, Job
 from bench.latency import measure
 from bench.load import Load, generate
+from bench.redis_sidecar import redis_sidecar, show
 from bench.rivals import rival
 from bench.run import Result, StalledError, run
 from bench.sinking import sink
@@ -94,6 +95,19 @@ def test_lines_that_are_written_meanwhile_are_all_acknowledged_after_they_were_w
     assert 0 < found.p50 <= found.p99 <= found.most
 
 
+def test_the_sidecar_that_measures_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bench.redis_sidecar.EVERY", 0.3)
+    found = redis_sidecar(tmp_path / "run", runs=2, starts=1)
+    assert 0 < found.start < 60
+    assert 0 < found.cpu_per_run < found.start_cpu
+    assert 0 < found.share < 1
+    assert found.peak >= found.resident > 10_000_000
+    show(found)
+    assert "of a core, every 0.3 s" in capsys.readouterr().out
+
+
 def test_the_sink_takes_chunked_bodies_and_many_requests_on_one_connection(tmp_path: Path) -> None:
     with sink(tmp_path) as taken:
         client = HTTPSConnection(
@@ -107,3 +121,5 @@ def test_the_sink_takes_chunked_bodies_and_many_requests_on_one_connection(tmp_p
         assert statuses == [(202, b"{}"), (200, b"{}"), (200, b"{}")]
         assert taken.state().requests == 2
         assert taken.tally((3,)).some_missing == ["seq=0-2"]
+        logs, never = taken.first("/v2/logs", "/discard")
+        assert (logs, never) == (taken.state().first, 0.0)
