@@ -3,11 +3,13 @@
 # make faults  every fault as a story, as a table        make faults ARGS='--scale 10 -k kill'
 # make soak    random faults until something breaks      make soak ARGS='--minutes 60 --seed 7'
 # make bench   how fast, and at which cost per line       make bench ARGS='--size 200MB --jobs google,datadog'
-# All set up what they need in .venv first.
+# All set up what they need in .venv first; the tests' servers come from Debian, where this may install them.
 
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+# Tests start outrider by the hundred: without bytecode each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test faults soak bench lint types layers format docs clean
 
@@ -15,7 +17,8 @@ demo: .venv/.core
 	@$(BIN)/outrider demo $(ARGS)
 
 test: .venv/.test
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 3 --dist worksteal)
+	@.ci/packages || true
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 3 --dist loadgroup --no-loadscope-reorder)
 
 faults: .venv/.test
 	@$(BIN)/python -m tests.faults.table $(ARGS)
@@ -42,6 +45,7 @@ format: .venv/.test
 
 docs: .venv/.test
 	$(BIN)/outrider schema --reference > docs/configuration.md
+	$(BIN)/python -m tests.checks.coverage > docs/checks.md
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

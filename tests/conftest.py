@@ -8,6 +8,8 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.groups import group
+
 # Machines are shared and slow: an example that takes long is not a finding here. What a change is judged by must not be
 # drawn anew each time; OUTRIDER_TESTS_EXPLORE=1 goes looking for examples that nobody has seen yet.
 settings.register_profile(
@@ -18,6 +20,22 @@ settings.register_profile(
     database=None if not os.environ.get("OUTRIDER_TESTS_EXPLORE") else settings.default.database,
 )
 settings.load_profile("outrider")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        group(items)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests/checks/test_declared.py found of the vendors' essential metrics."""
+    reports = [r for outcome in ("passed", "failed") for r in terminalreporter.stats.get(outcome, [])]
+    found = [value for report in reports for key, value in report.user_properties if key == "coverage"]
+    if found:
+        terminalreporter.section("essential metrics: seen / possible / listed")
+        for line in sorted(found):
+            terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(wrapper=True)

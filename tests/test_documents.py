@@ -11,6 +11,7 @@ from outrider.config import examine_text
 from outrider.exporters.answer import Row, Verdict
 from outrider.exporters.datadog import answers as datadog
 from outrider.exporters.stackdriver import answers as stackdriver
+from outrider.exporters.stackdriver import metric_answers
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
@@ -59,7 +60,15 @@ def test_the_commands_of_the_readme_exist() -> None:
     assert {"node", "audit", "intake", "validate", "schema"} <= commands <= COMMANDS.keys()
 
 
-@pytest.mark.parametrize(("vendor", "rows"), [("stackdriver", stackdriver.ROWS), ("datadog", datadog.ROWS)])
+@pytest.mark.parametrize(
+    ("vendor", "rows"),
+    [
+        ("stackdriver", stackdriver.ROWS),
+        ("stackdriver metrics", metric_answers.ROWS),
+        ("datadog", datadog.ROWS),
+        ("datadog metrics", datadog.METRIC_ROWS),
+    ],
+)
 def test_the_answers_are_those_of_the_code(vendor: str, rows: Sequence[Row]) -> None:
     begin, end = f"<!-- answers of {vendor}: begin -->\n", f"<!-- answers of {vendor}: end -->"
     page = _text("docs/delivery.md")

@@ -44,7 +44,7 @@ def entries_of(lines: list[bytes]) -> list[bytes]:
     return entries
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(STREAM_NAMES, SPECIAL_PARTS, ORDINARY_PARTS), min_size=1, max_size=12))
 def test_an_object_becomes_one_entry_with_all_its_ordinary_fields(
     objects: list[tuple[str, dict[str, Any], dict[str, Any]]],

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], timeout: float = 5.0, every: float = 0.01) -> T:
+def until(condition: Callable[[], T], timeout: float = 20.0, every: float = 0.01) -> T:
     """The first true value of `condition`; AssertionError with its last value after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
