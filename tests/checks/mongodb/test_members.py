@@ -34,7 +34,10 @@ def members(servers: list[Mongod]) -> list[Mongod]:
     def now() -> list[Mongod]:
         says = {server: server.admin("hello") for server in servers}
         roles = ("isWritablePrimary", "secondary", "arbiterOnly")
-        return [server for role in roles for server in servers if says[server].get(role)]
+        found = [server for role in roles for server in servers if says[server].get(role)]
+        # The primary hears of a change by the next heartbeat only.
+        known = [m["stateStr"] for m in found[0].admin("replSetGetStatus")["members"]] if found else []
+        return found if sorted(known) == ["ARBITER", "PRIMARY", "SECONDARY"] else []
 
     return until(lambda: found if len(found := now()) == 3 else None, 40, every=0.1) or []
 
