@@ -24,6 +24,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 import msgspec
 
 from outrider.checks.declared import Declared
+from outrider.checks.numbers import LARGEST
 from outrider.config import forms
 from outrider.config.secrets import SecretError
 from outrider.config.shape import Doc, Duration, Members
@@ -32,7 +33,14 @@ from outrider.model.points import Attributes, Event, Metric, Point, Report, Serv
 
 
 class CheckSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What every check may be told."""
+    """What every check may be told.
+
+    `addresses` are the settings that say where the server is. In what a pod's annotation asks for they may name that
+    pod alone (`outrider.discovery.confined`), so no other setting may lead anywhere. A check without any cannot be
+    asked for in that way.
+    """
+
+    addresses: ClassVar[tuple[str, ...]] = ("host", "hosts", "url", "prometheus_url")
 
     timeout: Annotated[
         float, Duration(above=0, high=60), Doc("How long the server may take for one answer, and for one run.")
@@ -40,6 +48,13 @@ class CheckSettings(msgspec.Struct, frozen=True, kw_only=True):
     tags: Annotated[
         list[Annotated[str, forms.TAG]], Members(unique=True), Doc("Tags of everything that this check reports.")
     ] = []
+
+    @property
+    def leads_on(self) -> str:
+        """The setting that has the check go on to other addresses, which the server names; "" if none does. A pod's
+        annotation cannot ask for that.
+        """
+        return ""
 
 
 class CheckError(Exception):
@@ -68,6 +83,10 @@ class AnswerError(CheckError):
     """An answer that makes no sense: another product, or a version that is not known."""
 
 
+LONGEST = 1024
+"""Characters of an attribute: as many as Cloud Monitoring takes of a label. Servers call themselves what they like."""
+
+
 class Reading:
     """Gathers what a check finds in one run. `time` is nanoseconds since 1970."""
 
@@ -94,13 +113,22 @@ class Reading:
         """
         if value is None:
             return
+        if isinstance(value, int) and not -LARGEST < value < LARGEST:
+            self.lacks(key, "its value has more than 64 bits")
+            return
         for metric in self.declared.metrics.get(key, ()):
             since = None if metric.kind == "gauge" else self.start if start is None else start
             self.points.append(Point(metric, value, self.time, self._all(attributes), since))
 
     def point(self, metric: Metric, value: Value, attributes: Attributes = (), start: int | None = None) -> None:
-        """A value of a metric that is not declared: one that the server itself describes."""
-        told = tuple(sorted({**dict(self._instance), **dict(attributes)}.items())) if attributes else self._instance
+        """A value of a metric that is not declared, one that the server itself describes, or with attributes of which
+        there are several under one key.
+        """
+        told = self._instance
+        if attributes:
+            own = {(key, value[:LONGEST]) for key, value in attributes}
+            keys = {key for key, _ in attributes}
+            told = tuple(sorted({*own, *(pair for pair in told if pair[0] not in keys)}))
         self.points.append(Point(metric, value, self.time, told, start))
 
     def _all(self, attributes: dict[str, str | int]) -> Attributes:
@@ -116,6 +144,12 @@ class Reading:
     def lacks(self, key: str, why: str) -> None:
         """What is declared under `key` could not be read this time."""
         self.missing[key] = why
+
+    def lacks_all(self, begins: str | tuple[str, ...], why: str) -> None:
+        """The same of everything that is declared under a key which begins so."""
+        for key in self.declared.metrics:
+            if key.startswith(begins):
+                self.lacks(key, why)
 
 
 class Check(Protocol):
@@ -169,4 +203,4 @@ def run(
 
 
 def _sorted(attributes: Mapping[str, str | int]) -> Attributes:
-    return tuple(sorted((key, str(value)) for key, value in attributes.items()))
+    return tuple(sorted((key, str(value)[:LONGEST]) for key, value in attributes.items()))

@@ -19,13 +19,12 @@ from urllib.parse import urlsplit
 
 from outrider import __version__
 from outrider.checks.check import AnswerError, CheckError, DeniedError, RefusedError, SilentError
+from outrider.checks.stream import no_tls
 from outrider.checks.tls import TlsSettings
 from outrider.config.secrets import Secret, SecretError, without_password
-from outrider.model.connections import FAILURES, Connections, read
+from outrider.model.connections import FAILURES, SLICE, Connections, read
 
-SLICE = 64 << 10
-"""Bytes of an answer that are read at a time."""
-MAX_LINE = 1 << 20
+MAX_LINE = 64 << 10
 """Bytes of a line. A label's value may be long, but not that long."""
 
 
@@ -73,7 +72,7 @@ class HttpServer:
                 yield response
         except FAILURES as e:
             self.close()
-            raise _trouble(e, where, wire.late) from None
+            raise _trouble(e, where, wire.late, self._tls) from None
         except CheckError:  # whoever read the body found it cut, and it was we who cut it
             if not wire.late:
                 raise
@@ -119,7 +118,10 @@ class _Wire:
         self._sock: socket.socket | None = None
 
     def answers_on(self, sock: socket.socket) -> None:
+        """Raises TimeoutError if it has become late meanwhile, when there was nothing yet to hang up."""
         self._sock = sock
+        if self.late:
+            raise TimeoutError
 
     def hang_up(self) -> None:
         self.late = True
@@ -141,7 +143,7 @@ def lines(response: HTTPResponse, most: int) -> Iterator[str]:
         if taken > most:
             raise AnswerError(f"the answer has more than {most >> 20} MiB")
         if len(rest) > MAX_LINE:
-            raise AnswerError(f"a line of the answer has more than {MAX_LINE >> 20} MiB")
+            raise AnswerError(f"a line of the answer has more than {MAX_LINE >> 10} KiB")
     if response.length:
         raise AnswerError(f"the answer was cut: {response.length} bytes of it did not come")
     if rest:
@@ -165,21 +167,22 @@ def _silent(where: str) -> SilentError:
     return SilentError(f"{where} did not answer in time")
 
 
-def _trouble(e: BaseException, where: str, late: bool) -> CheckError:
+def _trouble(e: BaseException, where: str, late: bool, tls: TlsSettings | None) -> CheckError:
     """What a person can do something about."""
     host = urlsplit(where).netloc
     if late or isinstance(e, TimeoutError):
         return _silent(where)
-    if isinstance(e, ssl.SSLCertVerificationError):
-        return RefusedError(f"the certificate of {host} is not trusted ({e.verify_message})", "see the setting `tls`")
     if isinstance(e, ssl.SSLError):
-        return RefusedError(f"no TLS with {host} ({e.reason or e})")
+        return no_tls(host, e)
     if isinstance(e, socket.gaierror):
         return RefusedError(f"the name of {host} is unknown ({e.strerror})")
     if isinstance(e, ConnectionRefusedError):
         return RefusedError(f"nobody listens at {host}")
     if isinstance(e, RemoteDisconnected | ConnectionError):
-        return RefusedError(f"{host} hung up ({e})")
+        guess = "does it expect TLS? then say https"
+        if tls is not None:  # with TLS 1.3 it can refuse a certificate so late
+            guess = "" if tls.cert else "does it want a certificate of the client? then set tls.cert"
+        return RefusedError(f"{host} hung up ({e})", guess)
     if isinstance(e, HTTPException):
         return AnswerError(f"{host} does not answer in HTTP ({type(e).__name__}: {str(e)[:120]})")
     return RefusedError(f"{host} cannot be reached ({e})")

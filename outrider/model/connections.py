@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 
 FAILURES = (HTTPException, OSError)
 """What goes wrong on the way is one of these."""
+SLICE = 64 << 10
+"""Bytes of a body that are read at a time: room for them is made before they come."""
 
 
 class Connections:
@@ -126,7 +128,7 @@ def read(response: HTTPResponse, most: int, late: Callable[[], bool] = lambda: F
     says so while it comes.
     """
     said = bytearray()
-    while len(said) < most and (part := response.read1(most - len(said))):
+    while len(said) < most and (part := response.read1(min(most - len(said), SLICE))):
         said += part
         if late():
             raise TooLongError

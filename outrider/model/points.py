@@ -26,6 +26,10 @@ Attributes = tuple[tuple[str, str], ...]
 Kind = Literal["gauge", "counter", "histogram"]
 """What the server reports: a value of now, a total that only grows, or a growing `Histogram`."""
 
+Cardinality = Literal["", "none", "low", "orchestrator", "high"]
+"""How much of its pod a program wants to see in the tags of what it measured, in the Agent's terms: nothing, what all
+replicas have in common, the pod too, the run of the container too. "": as for checks, which is the pod too."""
+
 Submission = Literal["gauge", "rate", "monotonic_count", "distribution"]
 """What Datadog gets, in the Agent's terms: the value; its growth per second since the last point; its growth since the
 last point. A histogram is always the growth of its counts, or, as a distribution, the values that were counted."""
@@ -44,6 +48,27 @@ class Histogram:
 
 
 Value = int | float | Histogram
+
+
+@dataclass(frozen=True, slots=True)
+class Increase:
+    """`by` how much something grew, or fell, within the last `seconds`: from programs that keep no total."""
+
+    by: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """The `count` values of one interval, with the sum `total`, from `low` to `high`: so many of each of the `bins`,
+    in order, which are numbered as `outrider.model.bins` has it. Sketches can be added up without a loss.
+    """
+
+    bins: tuple[tuple[int, int], ...]
+    count: int
+    total: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +127,18 @@ class Point:
     start: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """What came within one interval that ended at `time`, for Datadog, which stores just that. For those who store
+    totals, the total is a `Point` of its own.
+    """
+
+    name: DatadogName
+    value: Increase | Sketch
+    time: int
+    attributes: Attributes = ()
+
+
 class Status(IntEnum):
     """Of a service check, with Datadog's numbers (api/v1/check_run)."""
 
@@ -113,18 +150,23 @@ class Status(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServiceCheck:
-    """Whether something is as it should be. `time` is nanoseconds since 1970; `tags` are spelled as Datadog's."""
+    """Whether something is as it should be. `time` is nanoseconds since 1970; `tags` are spelled as Datadog's. `host`
+    is another one than the subject's, if any.
+    """
 
     name: str
     status: Status
     time: int
     tags: Attributes = ()
     message: str = ""
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened (api/v1/events). `alert` is one of error, warning, info, success."""
+    """Something that happened (api/v1/events). `alert` is one of error, warning, info, success; `priority` normal or
+    low. `host` is another one than the subject's, if any; `source_type` says what kind of program it comes from.
+    """
 
     title: str
     text: str
@@ -132,6 +174,9 @@ class Event:
     tags: Attributes = ()
     alert: str = "info"
     aggregation_key: str = ""
+    priority: str = "normal"
+    source_type: str = ""
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,3 +205,5 @@ class Report:
     service_checks: tuple[ServiceCheck, ...] = ()
     events: tuple[Event, ...] = ()
     tags: tuple[str, ...] = ()
+    recent: tuple[Recent, ...] = ()
+    cardinality: Cardinality = ""
