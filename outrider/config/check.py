@@ -44,6 +44,7 @@ def check(root: Node, findings: Findings, checks: CheckTypes | None = None) -> C
         _check_references(root, walk.references, findings)
     if isinstance(config, Config):
         _check_route_names(root, config, findings)
+        _check_kubelet(root, config, findings)
     failed = any(p.severity == "error" for p in findings.problems)
     return None if failed or not isinstance(config, Config) else config
 
@@ -296,6 +297,14 @@ def _check_route_names(root: Node, config: Config, findings: Findings) -> None:
             node = root.value["routes"].node.value[i].value["name"].node
             hint = f"routes[{first[route.name]}] has it already, and comes first where both are for the namespace"
             findings.warning(node, f"routes[{i}].name", f'the name "{route.name}" is taken', hint)
+
+
+def _check_kubelet(root: Node, config: Config, findings: Findings) -> None:
+    """The kubelet's metrics are read at the kubelet that `kube` names."""
+    if config.metrics.kubelet.enabled and config.kube.source != "kubelet":
+        node = root.value["metrics"].node.value["kubelet"].node.value["enabled"].node
+        message = f"the kubelet is asked, and kube.source is {config.kube.source}"
+        findings.error(node, "metrics.kubelet.enabled", message, "set kube.source: kubelet")
 
 
 def _has_key(shape: Shape, name: str) -> bool:

@@ -106,9 +106,16 @@ class Datadog(msgspec.Struct, frozen=True):
 
 
 class Console(msgspec.Struct, frozen=True):
-    """Standard output, for people."""
+    """Standard output, for people, or for the collector of the node."""
 
     kind: Annotated[Literal["console"], Doc("Chooses this kind of exporter.")] = "console"
+    logs: Annotated[
+        Literal["entries", "lines"],
+        Doc(
+            "`entries`: what would be sent to Cloud Logging. `lines`: JSON lines of which GKE's collector, or "
+            "`outrider node`, makes the same entries, so that a sidecar's files go the way of its container's log."
+        ),
+    ] = "entries"
     batch: Batch = Batch()
 
 

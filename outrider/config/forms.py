@@ -49,6 +49,11 @@ STATSD = Text(
     r"^(udp://([^\s/:]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}|unix(gram|stream)?:///\S+)$",
     _port,
 )
+STATSD_LISTEN = Text(
+    "udp://address:port, unix:///path or unixstream:///path",
+    r"^(udp://([^\s/:]*|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}|unix(gram|stream)?:///\S+)$",
+    _port,
+)
 HOST = Text("a host name such as datadoghq.eu", r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
 EXPORTER_NAME = Text("a name of up to 63 letters, digits, '.', '_' and '-'", r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
 EXPORTER = Text("the name of an exporter", EXPORTER_NAME.pattern, role="exporter")

@@ -186,8 +186,21 @@ class Check(msgspec.Struct, frozen=True):
         yield _plain(self.settings)
 
 
+class KubeletMetrics(msgspec.Struct, frozen=True):
+    """Node: what the node, its pods and their containers use, from the kubelet."""
+
+    enabled: Annotated[
+        bool,
+        Doc("Read it, every `metrics.every`, at the address and with the token of `kube`, whose source has to be it."),
+    ] = False
+    cadvisor: Annotated[
+        bool,
+        Doc("Also read `/metrics/cadvisor`, some 100 KB a pod: throttling, I/O, dropped packets, counted OOM kills."),
+    ] = False
+
+
 class Metrics(msgspec.Struct, frozen=True):
-    """Metrics of third-party software."""
+    """Metrics of third-party software, and of the node."""
 
     every: Annotated[float, Duration(above=0, high=86400), Doc("Time between two runs of a check.")] = 15.0
     discover: Annotated[
@@ -197,11 +210,35 @@ class Metrics(msgspec.Struct, frozen=True):
             "`ad.datadoghq.com/<container>.checks`, `prometheus.io/*`)."
         ),
     ] = True
+    kubelet: KubeletMetrics = KubeletMetrics()
     checks: Annotated[
         list[Annotated[Check, CheckEntry(forms.CHECK_NAME)]],
         Members(unique=True),
         Doc("Checks to run here, each `{name: {settings}}`."),
     ] = []
+
+
+class DogStatsd(msgspec.Struct, frozen=True):
+    """A DogStatsD server: what programs measure by themselves, added up every ten seconds."""
+
+    listen: Annotated[
+        list[Annotated[str, forms.STATSD_LISTEN]],
+        Members(unique=True),
+        Doc(
+            "Addresses to listen at: `udp://127.0.0.1:8125`, `unix:///var/run/datadog/dsd.socket` (datagrams), "
+            "`unixstream:///var/run/datadog/dsd.stream`."
+        ),
+    ] = []
+
+
+class Otlp(msgspec.Struct, frozen=True):
+    """Sidecar: metrics and logs of programs that use OpenTelemetry, by OTLP over HTTP."""
+
+    listen: Annotated[
+        str | None,
+        forms.LISTEN,
+        Doc("Address of `/v1/metrics` and `/v1/logs`, usually `127.0.0.1:4318`; null: nothing is listened at."),
+    ] = None
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,6 +307,8 @@ class Config(msgspec.Struct, frozen=True):
     ] = 1
     logs: Logs = Logs()
     metrics: Metrics = Metrics()
+    dogstatsd: DogStatsd = DogStatsd()
+    otlp: Otlp = Otlp()
     exporters: Annotated[
         dict[str, Exporter],
         EXPORTERS,

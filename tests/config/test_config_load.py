@@ -141,6 +141,8 @@ def test_where_pod_metadata_comes_from(kube: str, env: dict[str, str], url: str 
         ("logs: {redact: [{pattern: '(?P<a>x)', with: '\\g<a>'}]}", "logs.redact", [Redact("(?P<a>x)", r"\g<a>")]),
         ("metrics: {checks: [{redis: {}}]}", "metrics.checks", [Check("redis")]),
         ("metrics: {every: 1m}", "metrics.every", 60.0),
+        ("metrics: {kubelet: {enabled: '${ON:-true}'}}", "metrics.kubelet.enabled", True),
+        ("metrics: {kubelet: {enabled: true}}", "metrics.kubelet.cadvisor", False),
         ("telemetry: {listen: '[::1]:0'}", "telemetry.listen", "[::1]:0"),
         ("telemetry: {listen: ':9464'}", "telemetry.listen", ":9464"),
         ("cluster: {node: '$${NODE}'}", "cluster.node", "${NODE}"),
@@ -419,6 +421,15 @@ def test_two_routes_of_one_name_are_a_warning() -> None:
     assert report.config is not None
     [problem] = report.problems
     assert str(problem).startswith('o.yaml:4:10: warning: routes[2].name: the name "a" is taken; routes[0] has it')
+
+
+@pytest.mark.parametrize("source", ["api", "none"])
+def test_the_kubelets_metrics_want_a_kubelet(source: str) -> None:
+    text = f"kube: {{source: {source}}}\nmetrics:\n  kubelet: {{enabled: true}}"
+    [problem] = examine_text(text, "o.yaml", {}).problems
+    assert str(problem).startswith("o.yaml:3:22: metrics.kubelet.enabled: the kubelet is asked, and kube.source is ")
+    assert str(problem).endswith("set kube.source: kubelet")
+    assert parse(text.replace("true", "false"), env={}).metrics.kubelet.enabled is False
 
 
 def test_an_exporter_without_a_route_is_a_warning() -> None:
