@@ -1,0 +1,1 @@
+"""MySQL, MariaDB, Percona Server, and the managed ones."""
