@@ -1,0 +1,1 @@
+"""Elasticsearch, and OpenSearch: nodes and clusters by their HTTP API."""
