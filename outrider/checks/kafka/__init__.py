@@ -1,0 +1,1 @@
+"""Kafka: a cluster as its own protocol tells of it."""
