@@ -1,0 +1,1 @@
+"""Apache Spark: its applications, found by themselves, by a standalone master or by YARN."""
