@@ -18,8 +18,9 @@ from outrider.checks.tls import TlsSettings
 from outrider.config.secrets import Secret
 from outrider.model.points import Status
 from tests.checks.coverage import spelled
-from tests.checks.product import Asked, ask
+from tests.checks.product import Asked, once
 from tests.checks.products.nginx import PRODUCT
+from tests.checks.reading import datadog, google
 from tests.support.raw_server import answer, raw_server
 from tests.support.servers.nginx import Nginx, nginx
 from tests.support.wait import until
@@ -34,11 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
 
 
 def _ask(url: str, **settings: Any) -> Asked:
-    check = NginxCheck(NginxSettings(url=url, timeout=20.0, **settings))
-    try:
-        return ask(PRODUCT, check)
-    finally:
-        check.close()
+    return once(PRODUCT, NginxCheck(NginxSettings(url=url, timeout=20.0, **settings)))
 
 
 def _page(server: Nginx, path: str = "/nginx_status", scheme: str = "http") -> str:
@@ -47,22 +44,7 @@ def _page(server: Nginx, path: str = "/nginx_status", scheme: str = "http") -> s
 
 def _datadog(reading: Reading) -> dict[tuple[str, str], Any]:
     """Values by name and tags, without those of the server."""
-    return {
-        (
-            p.metric.datadog.name,
-            " ".join(f"{k}:{v}" for k, v in spelled(p, "datadog") if k not in ("nginx_host", "port")),
-        ): p.value
-        for p in reading.points
-        if p.metric.datadog is not None
-    }
-
-
-def _google(reading: Reading) -> dict[tuple[str, str], Any]:
-    return {
-        (p.metric.google.type.rpartition("/")[2], " ".join(f"{k}={v}" for k, v in spelled(p, "google"))): p.value
-        for p in reading.points
-        if p.metric.google is not None
-    }
+    return datadog(reading, ("nginx_host", "port"))
 
 
 def test_the_tags_are_those_of_the_agents_check(server: Nginx) -> None:
@@ -87,9 +69,9 @@ def test_what_load_moves_moves(server: Nginx) -> None:
     assert grown["nginx.net.conn_dropped_per_s"] == 0
     assert new["nginx.net.connections", ""] >= 2
     assert new["nginx.net.writing", ""] >= 1
-    assert _google(after)["nginx.requests", ""] == new["nginx.net.request_per_s", ""]
-    assert _google(after)["nginx.connections_accepted", ""] == _google(after)["nginx.connections_handled", ""]
-    states = {labels: value for (name, labels), value in _google(after).items() if name == "nginx.connections_current"}
+    assert google(after)["nginx.requests", ""] == new["nginx.net.request_per_s", ""]
+    assert google(after)["nginx.connections_accepted", ""] == google(after)["nginx.connections_handled", ""]
+    states = {labels: value for (name, labels), value in google(after).items() if name == "nginx.connections_current"}
     assert states.keys() == {"state=active", "state=reading", "state=waiting", "state=writing"}
     assert states["state=reading"] >= 1
 
@@ -219,7 +201,7 @@ def test_names_and_tags_of_nginx_plus(name: str, tags: str, value: int) -> None:
 
 
 def test_nginx_plus_at_google() -> None:
-    found = _google(_plus(DOCUMENTS, [9]).reading)
+    found = google(_plus(DOCUMENTS, [9]).reading)
     assert found["nginx.requests", ""] == 10624511
     assert found["nginx.connections_current", "state=waiting"] == 117
 

@@ -11,9 +11,9 @@ from outrider.checks.redis.check import RedisCheck
 from outrider.checks.redis.settings import RedisSettings
 from outrider.model.clock import ManualClock
 from outrider.model.points import Status
-from tests.checks.coverage import spelled
 from tests.checks.product import ask
 from tests.checks.products.redis import PRODUCT, read
+from tests.checks.reading import datadog, google, tags
 from tests.support.servers.redis import Redis, redis, replica_of
 from tests.support.wait import until
 
@@ -34,43 +34,23 @@ def server(shared: Redis) -> Redis:
 
 def _datadog(reading: Reading) -> dict[tuple[str, str], Any]:
     """Values by name and tags, without those of the server."""
-    own = ("redis_host", "redis_port", "redis_role")
-    return {
-        (p.metric.datadog.name, " ".join(f"{k}:{v}" for k, v in spelled(p, "datadog") if k not in own)): p.value
-        for p in reading.points
-        if p.metric.datadog is not None
-    }
-
-
-def _google(reading: Reading) -> dict[tuple[str, str], Any]:
-    return {
-        (p.metric.google.type.rpartition("/")[2], " ".join(f"{k}={v}" for k, v in spelled(p, "google"))): p.value
-        for p in reading.points
-        if p.metric.google is not None
-    }
-
-
-def _tags(reading: Reading, name: str) -> dict[str, str]:
-    (found,) = [
-        dict(spelled(p, "datadog")) for p in reading.points if p.metric.datadog and p.metric.datadog.name == name
-    ]
-    return found
+    return datadog(reading, ("redis_host", "redis_port", "redis_role"))
 
 
 def test_points_have_the_tags_of_the_agents_check(server: Redis) -> None:
     where = {"redis_host": "127.0.0.1", "redis_port": str(server.port)}
     server.call("SET", "a", "1")
     reading = read(server)
-    assert _tags(reading, "redis.net.clients") == {**where, "redis_role": "master"}
-    assert _tags(reading, "redis.keys") == {**where, "redis_role": "master", "redis_db": "db0"}
+    assert tags(reading, "redis.net.clients") == {**where, "redis_role": "master"}
+    assert tags(reading, "redis.keys") == {**where, "redis_role": "master", "redis_db": "db0"}
     (can_connect,) = reading.service_checks
     assert (can_connect.name, can_connect.status, dict(can_connect.tags)) == ("redis.can_connect", Status.OK, where)
 
 
 def test_a_unix_socket_is_read_and_tagged_as_the_agent_does(server: Redis) -> None:
     reading = ask(PRODUCT, RedisCheck(RedisSettings(unix_socket_path=str(server.unix_socket)))).reading
-    tags = {"redis_host": str(server.unix_socket), "redis_port": "unix_socket", "redis_role": "master"}
-    assert _tags(reading, "redis.net.clients") == tags
+    where = {"redis_host": str(server.unix_socket), "redis_port": "unix_socket", "redis_role": "master"}
+    assert tags(reading, "redis.net.clients") == where
 
 
 def _under_load(server: Redis) -> tuple[Reading, Reading]:
@@ -94,7 +74,9 @@ def test_what_load_moves_moves(tmp_path: Path) -> None:
         before, after = _under_load(server)
     old, new = _datadog(before), _datadog(after)
     grown = {
-        name: new[name, ""] - old[name, ""] for name, tags in old if tags == "" and not name.startswith("redis.slowlog")
+        name: new[name, ""] - old[name, ""]
+        for name, labels in old
+        if labels == "" and not name.startswith("redis.slowlog")
     }
     at_least = {
         "redis.net.commands": 600,
@@ -141,14 +123,14 @@ def test_databases_are_told_apart_for_both_vendors(server: Redis) -> None:
     }
     found = _datadog(reading)
     assert {key: found.get(key) for key in expected} == expected
-    assert {key: value for key, value in _google(reading).items() if key[0] == "redis.db.keys"} == {
+    assert {key: value for key, value in google(reading).items() if key[0] == "redis.db.keys"} == {
         ("redis.db.keys", "db=0"): 3,
         ("redis.db.keys", "db=3"): 1,
     }
 
 
 def test_processor_time_is_one_metric_of_states_at_google(server: Redis) -> None:
-    states = {labels for name, labels in _google(read(server)) if name == "redis.cpu.time"}
+    states = {labels for name, labels in google(read(server)) if name == "redis.cpu.time"}
     of = ("sys", "sys_children", "sys_main_thread", "user", "user_children", "user_main_thread")
     assert states == {f"state={state}" for state in of}
 
@@ -162,7 +144,7 @@ def test_commands_are_counted_if_asked_for(server: Redis) -> None:
     assert _datadog(reading)["redis.command.calls", "command:get"] == 3
     assert _datadog(reading)["redis.command.usec_per_call", "command:get"] > 0
     assert _datadog(reading)["redis.command.calls", "command:config|resetstat"] == 1
-    assert _google(reading)["redis.cmd.calls", "cmd=get"] == 3
+    assert google(reading)["redis.cmd.calls", "cmd=get"] == 3
 
 
 def test_connections_are_counted_by_name_if_asked_for(server: Redis) -> None:
@@ -188,11 +170,11 @@ def test_a_primary_tells_how_far_each_replica_is_behind_and_a_replica_whether_it
         until(lambda: "state=online" in primary.info().get("slave0", ""), 20)
         until(lambda: replica.info().get("master_link_status") == "up", 20)
         behind = _datadog(read(primary))
-        tags = f"slave_id:0 slave_ip:127.0.0.1 slave_port:{replica.port}"
-        assert 0 <= behind["redis.replication.delay", tags] < 1_000_000
+        labels = f"slave_id:0 slave_ip:127.0.0.1 slave_port:{replica.port}"
+        assert 0 <= behind["redis.replication.delay", labels] < 1_000_000
         assert behind["redis.net.slaves", ""] == 1
         up = read(replica)
-        assert _tags(up, "redis.net.clients")["redis_role"] == "slave"
+        assert tags(up, "redis.net.clients")["redis_role"] == "slave"
         assert _datadog(up)["redis.replication.master_link_down_since_seconds", ""] == 0
         (link,) = [c for c in up.service_checks if c.name == "redis.replication.master_link_status"]
         assert (link.status, link.message) == (Status.OK, "")

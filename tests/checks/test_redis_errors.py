@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from outrider.checks.check import AnswerError, CheckError, DeniedError, RefusedError, SilentError
+from outrider.checks.check import AnswerError, DeniedError, RefusedError, SilentError
 from outrider.checks.redis.check import RedisCheck
 from outrider.checks.redis.settings import RedisSettings
 from outrider.checks.tls import TlsSettings
 from outrider.config.secrets import Secret
 from outrider.model.points import Status
-from tests.checks.product import Asked, ask
+from tests.checks.product import Asked, ask, critical, once
 from tests.checks.products.redis import PRODUCT
 from tests.support.certificates import self_signed
 from tests.support.raw_server import raw_server
@@ -44,17 +44,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 
 def _ask(port: int, **settings: Any) -> Asked:
-    check = RedisCheck(RedisSettings(port=port, **settings))
-    try:
-        return ask(PRODUCT, check)
-    finally:
-        check.close()
-
-
-def _critical(asked: Asked, kind: type[CheckError], words: str) -> None:
-    assert type(asked.trouble) is kind
-    assert re.search(words, str(asked.trouble)), str(asked.trouble)
-    assert (asked.can_connect.status, asked.can_connect.message) == (Status.CRITICAL, str(asked.trouble))
+    return once(PRODUCT, RedisCheck(RedisSettings(port=port, **settings)))
 
 
 @pytest.mark.parametrize(
@@ -71,13 +61,13 @@ def _critical(asked: Asked, kind: type[CheckError], words: str) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_who_may_not(guarded: Redis, settings: dict[str, Any], words: str) -> None:
-    _critical(_ask(guarded.port, **settings), DeniedError, words)
+    critical(_ask(guarded.port, **settings), DeniedError, words)
 
 
 def test_a_password_where_none_is_set(tmp_path: Path) -> None:
     with redis(tmp_path / "server") as server:
         asked = _ask(server.port, password=Secret("any"))
-    _critical(asked, DeniedError, r"has no password for the user default: leave password out")
+    critical(asked, DeniedError, r"has no password for the user default: leave password out")
 
 
 def test_no_message_has_the_password(guarded: Redis) -> None:
@@ -133,7 +123,7 @@ def test_a_password_that_was_renewed_is_used_when_the_connection_has_to_be_made_
     admin.call("AUTH", "admin", "admin")
     admin.call("ACL", "SETUSER", "monitor", "resetpass", ">renewed")
     admin.call("CLIENT", "KILL", "USER", "monitor")
-    _critical(ask(PRODUCT, check), DeniedError, "refuses the password")
+    critical(ask(PRODUCT, check), DeniedError, "refuses the password")
     file.write_text("renewed\n")
     assert ask(PRODUCT, check).trouble is None
     admin.call("ACL", "SETUSER", "monitor", "resetpass", ">right")
@@ -158,7 +148,7 @@ def test_tls_with_certificates_on_both_sides(tls_server: tuple[Redis, Path]) -> 
     assert _ask(server.port, tls=TlsSettings(ca=ca, cert=ca, key=key)).trouble is None
     assert _ask(server.port, tls=TlsSettings(verify=False, cert=ca, key=key)).trouble is None
     asked = _ask(server.port, tls=TlsSettings(ca=ca))
-    _critical(asked, RefusedError, r"(cut the connection|hung up).*set tls\.cert$")
+    critical(asked, RefusedError, r"(cut the connection|hung up).*set tls\.cert$")
 
 
 @pytest.mark.parametrize(
@@ -172,18 +162,18 @@ def test_tls_with_certificates_on_both_sides(tls_server: tuple[Redis, Path]) -> 
     ],
 )
 def test_tls_that_is_not_trusted_or_not_spoken(tls_server: tuple[Redis, Path], settings: Any, words: str) -> None:
-    _critical(_ask(tls_server[0].port, **settings), RefusedError, words)
+    critical(_ask(tls_server[0].port, **settings), RefusedError, words)
 
 
 def test_a_name_that_the_certificate_is_not_for(tls_server: tuple[Redis, Path]) -> None:
     server, folder = tls_server
     asked = _ask(server.port, host="localhost", tls=TlsSettings(ca=str(folder / "kubelet.crt")))
-    _critical(asked, RefusedError, r"not trusted .*localhost.*as host")
+    critical(asked, RefusedError, r"not trusted .*localhost.*as host")
 
 
 def test_tls_with_a_server_that_speaks_none(guarded: Redis) -> None:
     asked = _ask(guarded.port, tls=TlsSettings(), timeout=0.5)
-    _critical(asked, SilentError, r"did not finish the TLS handshake in time: does it speak TLS")
+    critical(asked, SilentError, r"did not finish the TLS handshake in time: does it speak TLS")
 
 
 def test_a_server_with_too_many_clients(tmp_path: Path) -> None:
@@ -192,19 +182,19 @@ def test_a_server_with_too_many_clients(tmp_path: Path) -> None:
         other.call("CONFIG", "SET", "maxclients", "1")
         asked = _ask(server.port)
         other.close()
-    _critical(asked, RefusedError, "as many clients as it takes: raise maxclients|cut the connection|hung up")
+    critical(asked, RefusedError, "as many clients as it takes: raise maxclients|cut the connection|hung up")
 
 
 def test_a_socket_that_is_not_there(tmp_path: Path) -> None:
     check = RedisCheck(RedisSettings(unix_socket_path=str(tmp_path / "no.sock")))
-    _critical(ask(PRODUCT, check), RefusedError, r"no connection to .*no\.sock: No such file")
+    critical(ask(PRODUCT, check), RefusedError, r"no connection to .*no\.sock: No such file")
 
 
 def test_a_sentinel_has_no_role_tag_and_a_server_of_another_kind_is_none() -> None:
     with _Fake({b"INFO": b"server:memcached\r\n"}) as port:
-        _critical(_ask(port), AnswerError, "is no Redis: its INFO has no redis_version")
+        critical(_ask(port), AnswerError, "is no Redis: its INFO has no redis_version")
     with _Fake({b"INFO": 7}) as port:
-        _critical(_ask(port), AnswerError, "is no Redis: its INFO is no text")
+        critical(_ask(port), AnswerError, "is no Redis: its INFO is no text")
 
 
 OLD = (

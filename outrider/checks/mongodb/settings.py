@@ -61,6 +61,11 @@ class MongodbSettings(CheckSettings, frozen=True, kw_only=True):
     ] = []  # noqa: RUF012 - msgspec copies it
 
     @property
+    def leads_on(self) -> str:
+        """A replica set is found through its members."""
+        return "replica_set" if self.replica_set is not None else "hosts" if len(self.hosts) > 1 else ""
+
+    @property
     def server(self) -> str:
         """The value of the tag `server`, as Datadog's check composes it from the same settings: a URI without the
         password, and with TLS without the user.

@@ -8,13 +8,12 @@ not there, and costs nothing else. Names and tags are those of Datadog's check `
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
-
 from outrider.checks.check import AnswerError, DeniedError, Reading
 from outrider.checks.http import HttpServer, authorization
 from outrider.checks.nginx.plus import DOCUMENTS, told
 from outrider.checks.nginx.settings import NginxSettings
 from outrider.checks.nginx.stub_status import counters
+from outrider.checks.parsed import JsonError, parsed
 from outrider.model.clock import Clock, SystemClock
 
 CLOCK: Clock = SystemClock()
@@ -108,6 +107,6 @@ class NginxCheck:
 
     def _json(self, body: bytes) -> Any:
         try:
-            return msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError):
-            raise AnswerError(f"{self._server.url} does not answer in JSON (it says {body[:60]!r})") from None
+            return parsed(body)
+        except JsonError as e:
+            raise AnswerError(f"{self._server.url}: {e}") from None

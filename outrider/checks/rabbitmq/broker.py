@@ -71,9 +71,7 @@ class Broker:
                 part()
             except DeniedError as e:
                 denied = e
-                for key in reading.declared.metrics:
-                    if key.startswith(f"{thing}."):
-                        reading.lacks(key, str(e))
+                reading.lacks_all(f"{thing}.", str(e))
         return denied
 
     def _made(self, reading: Reading) -> tuple[Members, ListOf, ListOf]:

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import orjson
-
 from outrider.checks.check import AnswerError, DeniedError, RefusedError
 from outrider.checks.http import Answered, HttpServer, authorization
+from outrider.checks.parsed import JsonError, parsed
 from outrider.checks.rabbitmq.settings import RabbitmqSettings
 
 MAX_ANSWER = 64 << 20
@@ -77,9 +76,9 @@ class Management:
         if answer.status != 200:
             raise self._refused(path.partition("?")[0], answer)
         try:
-            return orjson.loads(answer.body)
-        except orjson.JSONDecodeError:
-            raise self._strange("it does not answer in JSON") from None
+            return parsed(answer.body)
+        except JsonError as e:
+            raise self._strange(str(e)) from None
 
     def _refused(self, path: str, answer: Answered) -> Exception:
         reason = _reason(answer.body)
@@ -117,7 +116,7 @@ def quoted(name: str) -> str:
 
 def _reason(body: bytes) -> str:
     try:
-        said = orjson.loads(body)
+        said = parsed(body)
         return str(said.get("reason") or said.get("error") or "")[:200]
-    except (orjson.JSONDecodeError, AttributeError):
+    except (JsonError, AttributeError):
         return ""

@@ -19,12 +19,14 @@ from typing import Any
 
 from outrider.checks.budget import OTHER, Budget
 from outrider.checks.check import AnswerError, CheckError, DeniedError, Reading
+from outrider.checks.numbers import number
 from outrider.checks.redis.errors import trouble, turned_away
-from outrider.checks.redis.info import DATABASE, REPLICA, fields, number, parsed
+from outrider.checks.redis.info import DATABASE, REPLICA, fields, parsed
 from outrider.checks.redis.keys import KeyLengths
-from outrider.checks.redis.resp import CLOCK, Connection, Reply, ServerError
+from outrider.checks.redis.resp import Connection, Reply, ServerError
 from outrider.checks.redis.settings import RedisSettings
 from outrider.checks.redis.slowlog import SlowLog
+from outrider.checks.stream import CLOCK
 from outrider.config.secrets import SecretError
 from outrider.model.points import Status
 

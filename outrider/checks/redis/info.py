@@ -7,7 +7,6 @@ Lines of a name and a value; a section's heading and lines of no such form are p
 what they like.
 """
 
-import math
 import re
 
 from outrider.checks.check import AnswerError
@@ -29,18 +28,3 @@ def fields(value: str) -> dict[str, str]:
     """`keys=2,expires=1` by name. A client that says `host:` as a command leaves a colon before the first."""
     pairs = (part.rpartition("=") for part in value.lstrip(":").split(","))
     return {key: text for key, equals, text in pairs if equals}
-
-
-def number(text: str | None) -> int | float | None:
-    """The number that it is; None if it is none, or not a finite one (ratios of nothing are nan)."""
-    if text is None:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
