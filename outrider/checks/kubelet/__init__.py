@@ -1,0 +1,1 @@
+"""The kubelet, read: what a node, its pods and their containers use."""
