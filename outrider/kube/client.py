@@ -4,7 +4,7 @@ The token is asked for at every request, so a rotated one (kubelet replaces proj
 the next request on. Every read has a timeout and every answer that is read as a whole has a deadline and a size.
 
 Certificates are verified against the given CA, else against the system's trust store; `verify=False` is for the one
-case that `outrider.kube.pods.from_config` describes. A CA file is read again after a failed handshake.
+case that `outrider.kube.pods.access` describes. A CA file is read again after a failed handshake.
 """
 
 import contextlib

@@ -11,8 +11,10 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
+
+import msgspec
 
 from outrider.config.problems import UnusableError
 from outrider.kube.api import ApiSource
@@ -107,6 +109,11 @@ class Pods:
         with self._lock:
             self._wanted.setdefault(uid, self._clock.monotonic() + PATIENCE)
         self._source.wake()
+
+    def present(self) -> list[Pod]:
+        """The pods that the source said are there, when it was heard last: not those that are gone."""
+        with self._lock:
+            return [pod for uid, pod in self._pods.items() if uid not in self._gone]
 
     def settled(self, uid: str, since: float, bound: float = PATIENCE) -> bool:
         """May the lines of `uid` go out now? Yes if the pod is known, if nobody could know it (`source: none`), or if
@@ -226,7 +233,10 @@ class Pods:
         self._dirty.clear()
         with self._lock:
             now = self._clock.monotonic()
-            known = Known(list(self._pods.values()), {uid: now - since for uid, since in self._gone.items()})
+            known = Known(
+                [_remembered(pod) for pod in self._pods.values()],
+                {uid: now - since for uid, since in self._gone.items()},
+            )
         saved = self._snapshot.save(known)
         if not saved:
             self._dirty.set()
@@ -243,11 +253,39 @@ def from_config(
     env: Mapping[str, str] = os.environ,
     *,
     details: bool = False,
+    every: float = 30.0,
 ) -> Pods:
     """The pods of `node` as the configuration's `kube` block wants them; nothing is read or asked before `start`.
 
     `details`: does anybody need more of a pod than its metadata, such as images and container ids (see `Pod`)? The API
     server is asked for whole objects only then, and a change of phase or of a container's run is a change only then.
+    `every`: seconds between two looks at the kubelet's list.
+
+    How the server is reached, and what is raised for it, is told by `access`.
+    """
+    if config.source == "none":
+        return Pods(NoSource(), None, clock, counters, on_change)
+    url, token, ca, verify = access(config, env)
+    client = KubeClient(url, token, ca, clock, verify=verify)
+    source: Source
+    if config.source == "api":
+        source = ApiSource(client, node, clock, counters, details=details)
+    else:
+        source = KubeletSource(client, clock, counters, every=every, details=details)
+    return Pods(source, Path(state_dir) / SNAPSHOT, clock, counters, on_change)
+
+
+class Access(NamedTuple):
+    """How a server is reached. Its certificate is verified against `ca`, or against the system's authorities."""
+
+    url: str
+    token: Token | None
+    ca: Path | None
+    verify: bool
+
+
+def access(config: KubeConfig, env: Mapping[str, str] = os.environ) -> Access:
+    """How the server of the configuration's `kube` block is reached, the kubelet or (`source: api`) the API server.
 
     What the block leaves out is found as a pod finds it: the kubelet at `NODE_IP` (else on the loopback address), the
     API server at `KUBERNETES_SERVICE_HOST`, token and CA of the service account if there are such files.
@@ -260,19 +298,16 @@ def from_config(
 
     Raises KubeConfigError when `source: api` is used outside a cluster and no `url` is given.
     """
-    if config.source == "none":
-        return Pods(NoSource(), None, clock, counters, on_change)
     api = config.source == "api"
     url = config.url or (_api_url(env) if api else _kubelet_url(env))
     own_node = not api and _is_own_node(url, env)
     ca = _ca(config, own_node)
-    client = KubeClient(url, _token(config), ca, clock, verify=ca is not None or not own_node)
-    source: Source
-    if api:
-        source = ApiSource(client, node, clock, counters, details=details)
-    else:
-        source = KubeletSource(client, clock, counters, details=details)
-    return Pods(source, Path(state_dir) / SNAPSHOT, clock, counters, on_change)
+    return Access(url, _token(config), ca, ca is not None or not own_node)
+
+
+def _remembered(pod: Pod) -> Pod:
+    """What of it is of use after a restart."""
+    return pod if pod.endpoint is None else msgspec.structs.replace(pod, endpoint=None)
 
 
 def _api_url(env: Mapping[str, str]) -> str:

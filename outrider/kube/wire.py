@@ -1,8 +1,8 @@
 """Pods as the kubelet and the API server send them, decoded to the few fields that are needed.
 
 Both answer with a list of pod objects of 5 to 30 KB each, of which `metadata` matters here, and the rest only to those
-who ask for details (`outrider.kube.details`). msgspec walks the JSON and builds nothing for what is not named. Every
-item is decoded by itself, so that one odd pod costs itself and not the list.
+who ask for details (`outrider.kube.details`, `outrider.kube.endpoint`). msgspec walks the JSON and builds nothing for
+what is not named. Every item is decoded by itself, so that one odd pod costs itself and not the list.
 """
 
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from outrider.kube.details import UNREADABLE, Details, read_details
+from outrider.kube.endpoint import asks, read_endpoint
 from outrider.kube.owners import OwnerReference, controller_of, owner_of
 from outrider.model.pod import Pod
 
@@ -25,6 +26,7 @@ class _PodMeta(msgspec.Struct, rename="camel"):
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     owner_references: list[OwnerReference] | None = None
+    deletion_timestamp: str | None = None
 
 
 class _PodObject(msgspec.Struct):
@@ -153,6 +155,10 @@ def _pod(raw: msgspec.Raw, details: bool) -> tuple[Pod, bool]:
     meta = item.metadata
     labels, annotations, owners = meta.labels or {}, meta.annotations or {}, meta.owner_references or ()
     more = read_details(item.spec, item.status) if details else Details({}, True)
+    endpoint, whole = None, more.whole
+    if details and asks(annotations):
+        endpoint = read_endpoint(annotations, meta.deletion_timestamp is not None, item.spec, item.status)
+        whole = whole and endpoint is not None
     pod = Pod(
         log_uid(meta.uid, annotations),
         meta.name,
@@ -162,5 +168,6 @@ def _pod(raw: msgspec.Raw, details: bool) -> tuple[Pod, bool]:
         controller_of(owners, labels),
         owner_of(owners),
         **more.fields,
+        endpoint=endpoint,
     )
-    return pod, more.whole
+    return pod, whole
