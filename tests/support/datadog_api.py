@@ -29,9 +29,10 @@ from datadog_api_client.v1.model.service_checks import ServiceChecks
 from datadog_api_client.v2.model.metric_payload import MetricPayload
 
 from tests.support.sink import HANG, LOST_ACK, RESET, Fault
+from tests.support.sketches import sketch_payload
 
 SERIES, CHECK_RUN, EVENTS = "/api/v2/series", "/api/v1/check_run", "/api/v1/events"
-DISTRIBUTIONS = "/api/v1/distribution_points"
+DISTRIBUTIONS, SKETCHES = "/api/v1/distribution_points", "/api/beta/sketches"
 MODELS = {
     SERIES: MetricPayload,
     CHECK_RUN: ServiceChecks,
@@ -122,6 +123,11 @@ class DatadogApi:
     def distributions(self) -> list[dict[str, Any]]:
         return [one for r in self.stored if r.path == DISTRIBUTIONS for one in r.plain["series"]]
 
+    @property
+    def sketches(self) -> list[dict[str, Any]]:
+        """With the names of the message's fields."""
+        return [one for r in self.stored if r.path == SKETCHES for one in r.plain["sketches"]]
+
     def take(self, path: str, headers: dict[str, str], body: bytes) -> Fault:
         """Judge and keep one request; what it meets."""
         request = self._read(path, headers, body)
@@ -137,11 +143,15 @@ class DatadogApi:
         unpacked, plain = b"", None
         try:
             unpacked = CODINGS[headers.get("content-encoding", "identity")](body)
-            plain = json.loads(unpacked.decode("utf-8", "strict"))
-            self.complaints += judge(path, plain)
+            if path == SKETCHES:
+                plain = sketch_payload(unpacked)
+            else:
+                plain = json.loads(unpacked.decode("utf-8", "strict"))
+                self.complaints += judge(path, plain)
         except Exception as e:
             self.complaints.append(f"{path}: {type(e).__name__}: {e}")
-        if headers.get("content-type") != "application/json" or not headers.get("dd-api-key"):
+        kind = "application/x-protobuf" if path == SKETCHES else "application/json"
+        if headers.get("content-type") != kind or not headers.get("dd-api-key"):
             self.complaints.append(f"headers {headers}")
         return Request(path, headers, len(body), len(unpacked), plain)
 

@@ -14,9 +14,11 @@ from outrider.exporters.datadog import answers
 from outrider.exporters.http import NoAnswerError, Poster
 from outrider.model.clock import Clock
 
+JSON, PROTOBUF = "application/json", "application/x-protobuf"
+
 
 class Api:
-    """Posts JSON to paths below `endpoint`. Safe to use from several threads."""
+    """Posts to paths below `endpoint`. Safe to use from several threads."""
 
     def __init__(
         self, endpoint: str, key: Secret, clock: Clock, rows: Sequence[Row], *, connections: int, ca: str | None
@@ -25,15 +27,15 @@ class Api:
         self._key, self._clock, self._rows = key, clock, rows
         self._tried = ""
 
-    def post(self, path: str, body: bytes, coding: str) -> Answer:
-        """Post `body`, in the content coding `coding` (`none`: in none), to `path`, once. Never raises for what the
-        network or the server does.
+    def post(self, path: str, body: bytes, coding: str, kind: str = JSON) -> Answer:
+        """Post `body`, of the media type `kind` and in the content coding `coding` (`none`: in none), to `path`, once.
+        Never raises for what the network or the server does.
         """
         try:
             key = self._tried = self._read_key()
         except SecretError as e:
             return Answer(verdict_of(self._rows, "no API key"), f"no API key: {e}")
-        headers = {"Content-Type": "application/json", "User-Agent": f"outrider/{__version__}", "DD-API-KEY": key}
+        headers = {"Content-Type": kind, "User-Agent": f"outrider/{__version__}", "DD-API-KEY": key}
         if coding != "none":
             headers["Content-Encoding"] = coding
         try:

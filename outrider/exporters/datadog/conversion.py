@@ -27,7 +27,17 @@ from outrider.exporters.datadog.tags import subject_tags
 from outrider.model.clock import Clock
 from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
-from outrider.model.points import DatadogName, Event, Histogram, Point, Report, ServiceCheck
+from outrider.model.points import (
+    Attributes,
+    DatadogName,
+    Event,
+    Histogram,
+    Point,
+    Recent,
+    Report,
+    ServiceCheck,
+    Sketch,
+)
 
 OLDEST, LATEST = 3600, 600
 """Seconds before and after now that a point may say (docs.datadoghq.com, metrics/custom_metrics)."""
@@ -46,13 +56,13 @@ NANOSECONDS = 10**9
 
 
 class Series(NamedTuple):
-    """One value of one series, or the values of a distribution, at `time` (seconds since 1970). `interval` is the
-    seconds that it is about, 0 for a value of now. `host` and `unit` may be "".
+    """One value of one series, or the values of a distribution or their sketch, at `time` (seconds since 1970).
+    `interval` is the seconds that it is about, 0 for a value of now. `host` and `unit` may be "".
     """
 
     name: str
     type: str
-    value: float | tuple[float, ...]
+    value: float | tuple[float, ...] | Sketch
     time: int
     interval: int
     host: str
@@ -113,11 +123,14 @@ class Conversion:
                 if point.metric.datadog is None or not self._in_time(point.time, OLDEST):
                     continue
                 found += self._of_point(point, point.metric.datadog, host, tags)
+            for recent in report.recent:
+                if self._in_time(recent.time, OLDEST):
+                    found += self._of_recent(recent, host, tags)
         return found
 
     def service_checks(self, reports: Iterable[Report]) -> list[Told]:
         return [
-            Told(check, self._host(report), self._with(self._common(report), check.tags))
+            Told(check, check.host or self._host(report), self._with(self._common(report), check.tags))
             for report in reports
             for check in report.service_checks
             if self._in_time(check.time, OLDEST_SERVICE_CHECK)
@@ -125,7 +138,7 @@ class Conversion:
 
     def events(self, reports: Iterable[Report]) -> list[Told]:
         return [
-            Told(event, self._host(report), self._with(self._common(report), event.tags))
+            Told(event, event.host or self._host(report), self._with(self._common(report), event.tags))
             for report in reports
             for event in report.events
             if self._in_time(event.time, OLDEST_EVENT)
@@ -136,7 +149,9 @@ class Conversion:
 
     def _common(self, report: Report) -> tuple[str, ...]:
         """The tags of everything in a report."""
-        own = (metric_tag(tag) for tag in (*subject_tags(report.subject, self._cluster), *report.tags))
+        own = (
+            metric_tag(tag) for tag in (*subject_tags(report.subject, self._cluster, report.cardinality), *report.tags)
+        )
         return tuple(dict.fromkeys((*own, *self._tags)))
 
     def _with(self, common: tuple[str, ...], pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
@@ -155,9 +170,22 @@ class Conversion:
             self._left_out["too_far_ahead"].add()
         return -LATEST <= age <= oldest
 
+    def _of_recent(self, recent: Recent, host: str, common: tuple[str, ...]) -> list[Series]:
+        """What came within an interval: as it is, or per second."""
+        to, value = recent.name, recent.value
+        tags = self._tags_of(to, recent.attributes, common)
+        if isinstance(value, Sketch):
+            return self._if_good(to.name, value.total, Series("", "sketch", value, 0, 0, host, tags, ""), recent.time)
+        by = value.by * to.scale / (value.seconds if to.type == "rate" else 1)
+        series = Series("", to.type, by, 0, round(value.seconds), host, tags, to.unit)
+        return self._if_good(to.name, by, series, recent.time)
+
+    def _tags_of(self, to: DatadogName, attributes: Attributes, common: tuple[str, ...]) -> tuple[str, ...]:
+        spelled = ((to.spelling.get(key, key), value) for key, value in attributes)
+        return self._with(common, (*to.tags, *((key, value) for key, value in spelled if key is not None)))
+
     def _of_point(self, point: Point, to: DatadogName, host: str, common: tuple[str, ...]) -> list[Series]:
-        spelled = ((to.spelling.get(key, key), value) for key, value in point.attributes)
-        tags = self._with(common, (*to.tags, *((key, value) for key, value in spelled if key is not None)))
+        tags = self._tags_of(to, point.attributes, common)
         reading = _Reading(point, to.name, to, host, tags)
         if isinstance(point.value, Histogram):
             work = self._distribution if to.submit == "distribution" else self._buckets
@@ -168,13 +196,17 @@ class Conversion:
     def _value(self, reading: _Reading, value: float, seconds: int = 0) -> list[Series]:
         """A series of one value, if Datadog can have it; `seconds` are those that it is about."""
         point, name, to, host, tags = reading
+        interval = 0 if to.type == "gauge" else seconds
+        unit = "" if to.per_unit else to.unit  # a unit per another one has no place in a series
+        return self._if_good(name, value, Series("", to.type, value, 0, interval, host, tags, unit), point.time)
+
+    def _if_good(self, name: str, value: float, series: Series, time: int) -> list[Series]:
+        """`series` with its name and time (nanoseconds), if it can have the name, and `value` is a number."""
         known = metric_name(name)
         if known is None or not math.isfinite(value):
             self._left_out["name" if known is None else "not_finite"].add()
             return []
-        interval = 0 if to.type == "gauge" else seconds
-        unit = "" if to.per_unit else to.unit  # a unit per another one has no place in a series
-        return [Series(known, to.type, value, point.time // NANOSECONDS, interval, host, tags, unit)]
+        return [series._replace(name=known, time=time // NANOSECONDS)]
 
     def _total(self, reading: _Reading, total: float) -> list[Series]:
         """The growth of a total, if it is known."""

@@ -1,6 +1,7 @@
-"""Series, service checks and events on their way to Datadog's API, as JSON.
+"""Series, service checks and events on their way to Datadog's API, as JSON; sketches as protobuf (`sketches.py`).
 
     POST /api/v2/series        512,000 bytes, 5,242,880 unpacked; the Agent puts 10,000 points at most into one
+    POST /api/beta/sketches
     POST /api/v1/distribution_points
     POST /api/v1/check_run     a list
     POST /api/v1/events        one for each request
@@ -17,13 +18,14 @@ import msgspec
 
 from outrider.config.secrets import Secret
 from outrider.exporters.answer import Answer, Verdict
+from outrider.exporters.datadog import sketches
 from outrider.exporters.datadog.answers import METRIC_ROWS
-from outrider.exporters.datadog.api import Api
+from outrider.exporters.datadog.api import JSON, PROTOBUF, Api
 from outrider.exporters.datadog.conversion import OLDEST, OLDEST_EVENT, OLDEST_SERVICE_CHECK, Series, Told
 from outrider.exporters.http import document
 from outrider.exporters.metric_destination import Payload
 from outrider.model.clock import Clock
-from outrider.model.points import Event, ServiceCheck
+from outrider.model.points import Event, ServiceCheck, Sketch
 
 MAX_PACKED, MAX_UNPACKED = 512_000, 5_242_880
 """Bytes of one request (docs.datadoghq.com, api/latest/metrics, submit metrics v2)."""
@@ -34,6 +36,9 @@ SPREAD = 60
 """Seconds that the points of one request may be apart."""
 MAX_TITLE, MAX_TEXT, MAX_MESSAGE, MAX_KEY = 100, 4000, 500, 100
 """Characters of an event's title and text, of a service check's message, and of an event's aggregation key."""
+
+_Piece = tuple[bytes, int]
+"""A series as it is written, and its time."""
 
 _encoded = msgspec.json.Encoder().encode
 """orjson is no faster here, and what it makes keeps the 4 KB that it was made in."""
@@ -50,6 +55,7 @@ class Request(NamedTuple):
     path: str
     body: bytes
     coding: str
+    kind: str = JSON
 
 
 class MetricsApi:
@@ -60,21 +66,29 @@ class MetricsApi:
         self._api = Api(endpoint, key, clock, METRIC_ROWS, connections=1, ca=ca)
 
     def of_series(self, series: Iterable[Series]) -> Iterator[Payload]:
-        in_order = sorted(series, key=lambda one: one.time)
-        # For distributions the API knows one coding (api/v1, DistributionPointsContentEncoding).
+        # For distributions the API knows one coding (api/v1, DistributionPointsContentEncoding), and of sketches the
+        # same is known to be taken.
         other = "none" if self._coding == "none" else "deflate"
-        for path, coding in ((_SERIES, self._coding), (_DISTRIBUTIONS, other)):
-            for some in _portions(one for one in in_order if (one.type == "distribution") == (path == _DISTRIBUTIONS)):
+        pieces: dict[str, list[_Piece]] = {_SERIES: [], _DISTRIBUTIONS: [], sketches.PATH: []}
+        for one in sorted(series, key=lambda one: one.time):
+            path, piece = _piece(one)
+            pieces[path].append((piece, one.time))
+        for path, coding in ((_SERIES, self._coding), (_DISTRIBUTIONS, other), (sketches.PATH, other)):
+            for some in _portions(pieces[path], sketches.MAX_UNPACKED if path == sketches.PATH else MAX_UNPACKED):
                 yield from self._fitting(path, coding, some)
 
-    def _fitting(self, path: str, coding: str, some: Sequence[tuple[bytes, int]]) -> Iterator[Payload]:
-        """`some` series (as JSON, with their times) in one request, or in more if it is too large when it is packed."""
-        body = document(b'{"series":[', [piece for piece, _ in some], b"]}", coding)
+    def _fitting(self, path: str, coding: str, some: Sequence[_Piece]) -> Iterator[Payload]:
+        """`some` series in one request, or in more if it is too large when it is packed."""
+        entries = [piece for piece, _ in some]
+        if path == sketches.PATH:
+            kind, body = PROTOBUF, document(b"", [b"".join(entries)], b"", coding)
+        else:
+            kind, body = JSON, document(b'{"series":[', entries, b"]}", coding)
         if len(body) > MAX_PACKED and len(some) > 1:
             yield from self._fitting(path, coding, some[: len(some) // 2])
             yield from self._fitting(path, coding, some[len(some) // 2 :])
             return
-        yield Payload("points", len(some), Request(path, body, coding), len(body), some[0][1] + OLDEST)
+        yield Payload("points", len(some), Request(path, body, coding, kind), len(body), some[0][1] + OLDEST)
 
     def of_service_checks(self, checks: Sequence[Told]) -> Iterator[Payload]:
         for i in range(0, len(checks), MAX_SERVICE_CHECKS):
@@ -92,7 +106,7 @@ class MetricsApi:
     def send(self, payload: Payload) -> Answer:
         """One attempt."""
         request: Request = payload.body
-        answer = self._api.post(request.path, request.body, request.coding)
+        answer = self._api.post(request.path, request.body, request.coding, request.kind)
         if answer.verdict is Verdict.ACCEPTED and answer.words:
             return Answer(Verdict.PARTIAL, answer.words, rejected={0: answer.words})
         return answer
@@ -102,27 +116,34 @@ class MetricsApi:
         self._api.close()
 
 
-def _portions(series: Iterable[Series]) -> Iterator[list[tuple[bytes, int]]]:
-    """Series as JSON with their times, as many as one request may carry unpacked."""
-    some: list[tuple[bytes, int]] = []
+def _portions(pieces: Iterable[_Piece], most: int) -> Iterator[list[_Piece]]:
+    """As many pieces as one request may carry, with up to `most` bytes unpacked."""
+    some: list[_Piece] = []
     size = 0
-    for one in series:
-        piece = _encoded(_json(one))
-        full = size + len(piece) + 1 > MAX_UNPACKED - 100 or len(some) == MAX_POINTS
-        if some and (full or one.time > some[0][1] + SPREAD):
+    for piece, time in pieces:
+        full = size + len(piece) + 1 > most - 100 or len(some) == MAX_POINTS
+        if some and (full or time > some[0][1] + SPREAD):
             yield some
             some, size = [], 0
-        some.append((piece, one.time))
+        some.append((piece, time))
         size += len(piece) + 1
     if some:
         yield some
 
 
+def _piece(one: Series) -> tuple[str, bytes]:
+    """Where a series is posted to, and how it is written there."""
+    value = one.value
+    if isinstance(value, Sketch):
+        return sketches.PATH, sketches.piece(one.name, one.host, one.tags, one.time, value)
+    if isinstance(value, tuple):
+        points = [[one.time, value]]
+        about: dict[str, Any] = {"metric": one.name, "type": "distribution", "points": points, "tags": one.tags}
+        return _DISTRIBUTIONS, _encoded({**about, "host": one.host} if one.host else about)
+    return _SERIES, _encoded(_json(one))
+
+
 def _json(one: Series) -> dict[str, Any]:
-    if one.type == "distribution":
-        points = [[one.time, one.value]]
-        about = {"metric": one.name, "type": "distribution", "points": points, "tags": one.tags}
-        return {**about, "host": one.host} if one.host else about
     found: dict[str, Any] = {
         "metric": one.name,
         "type": _TYPES[one.type],
@@ -159,6 +180,10 @@ def _event(told: Told, event: Event) -> dict[str, Any]:
     }
     if told.host:
         found["host"] = told.host
+    if event.priority != "normal":
+        found["priority"] = event.priority
+    if event.source_type:
+        found["source_type_name"] = written(event.source_type)[:MAX_KEY]
     if event.aggregation_key:
         found["aggregation_key"] = written(event.aggregation_key)[:MAX_KEY]
     return found

@@ -9,7 +9,8 @@ What can be noticed depends on the way: over a unix socket, that nobody is there
 UDP, that the port is closed, since the kernel of the node says so after the first datagram.
 
 Increases are counts, and rates are gauges: the protocol has no rate per second that was reckoned already. Nor has it a
-time for the values of a distribution, which are taken as of their arrival.
+time for the values of a distribution, which are taken as of their arrival, or for a sketch, of which the values are
+sent that its bins stand for, up to MAX_VALUES of them.
 """
 
 import logging
@@ -20,11 +21,12 @@ from urllib.parse import urlsplit
 from datadog.dogstatsd.base import DogStatsd
 
 from outrider.exporters.answer import Answer, Verdict
-from outrider.exporters.datadog.conversion import OLDEST, OLDEST_EVENT, OLDEST_SERVICE_CHECK, Series, Told
+from outrider.exporters.datadog.conversion import MAX_VALUES, OLDEST, OLDEST_EVENT, OLDEST_SERVICE_CHECK, Series, Told
 from outrider.exporters.datadog.metrics_api import MAX_KEY, MAX_MESSAGE, MAX_TEXT, MAX_TITLE, written
 from outrider.exporters.datadog.names import metric_tag
 from outrider.exporters.metric_destination import Payload
-from outrider.model.points import Event, ServiceCheck
+from outrider.model.bins import spread
+from outrider.model.points import Event, ServiceCheck, Sketch
 
 TIMEOUT = 5.0
 """Seconds for which an Agent may leave a full socket unread."""
@@ -124,7 +126,8 @@ def _payloads(what: str, items: Sequence[_Item], oldest: int) -> Iterator[Payloa
 
 def _size(item: _Item) -> int:
     """Bytes, about, that it takes in memory."""
-    values = len(item.value) if isinstance(item, Series) and isinstance(item.value, tuple) else 0
+    value = item.value if isinstance(item, Series) else 0
+    values = len(value) if isinstance(value, tuple) else len(value.bins) if isinstance(value, Sketch) else 0
     return 200 + sum(map(len, item.tags)) + 32 * values
 
 
@@ -132,7 +135,8 @@ def _write(client: DogStatsd, item: _Item) -> None:
     """Raises ValueError for an event that is too large."""
     tags = list(item.tags)
     if isinstance(item, Series):
-        _write_series(client, item, item.value, tags)
+        value = item.value
+        _write_series(client, item, spread(value, MAX_VALUES) if isinstance(value, Sketch) else value, tags)
     elif isinstance(item.what, ServiceCheck):
         check, message = item.what, written(item.what.message)[:MAX_MESSAGE]
         client.service_check(check.name, int(check.status), tags, item.time, hostname=item.host, message=message)
@@ -161,6 +165,8 @@ def _write_event(client: DogStatsd, event: Event, told: Told, tags: list[str]) -
         alert_type=event.alert,
         aggregation_key=metric_tag(event.aggregation_key)[:MAX_KEY],
         date_happened=told.time,
+        priority=event.priority if event.priority != "normal" else None,
+        source_type_name=event.source_type or None,
         tags=tags,
         hostname=told.host,
     )

@@ -35,7 +35,7 @@ import orjson
 
 from outrider.model.cluster import Cluster
 from outrider.model.pod import Container, Owner, Pod
-from outrider.model.points import Subject
+from outrider.model.points import Cardinality, Subject
 from outrider.model.stream import Stream
 
 MAX_TAGS = 100
@@ -73,8 +73,12 @@ _OWNER_TAGS = {
     "StatefulSet": "kube_stateful_set",
 }
 
-_OF_RUNS_AND_FILES = frozenset({"container_id", "container_name", "display_container_name", "filename", "dirname"})
+_OF_FILES = frozenset({"filename", "dirname"})
+_OF_RUNS_AND_FILES = frozenset({"container_id", "container_name", "display_container_name"}) | _OF_FILES
 """Tags that are others for every run of a container, or for every file."""
+_OF_PODS = frozenset({"pod_name", "kube_ownerref_name", "kube_job"})
+"""Tags that are others for every pod of a workload: the Agent's orchestrator cardinality (docs.datadoghq.com,
+containers/kubernetes/tag)."""
 
 _REPLICA_SET = re.compile(r"(.*)-(?:[0-9]{3,}|[bcdfghjklmnpqrstvwxz2456789]{3,})", re.DOTALL)
 _CRON_JOB = re.compile(r"(.*)-[0-9]{3,}", re.DOTALL)
@@ -124,13 +128,17 @@ def container_tags(
     return Tags(kept, shed, problems)
 
 
-def subject_tags(subject: Subject, cluster: Cluster) -> list[str]:
+def subject_tags(subject: Subject, cluster: Cluster, cardinality: Cardinality = "") -> list[str]:
     """The tags of what was measured: those of its logs, so that one leads to the other, but without those that are
     another one's for every run of a container (the Agent's high cardinality): each would start every series anew.
+    Whoever asks for another `cardinality` gets more or less of them.
     """
+    if cardinality == "none":
+        return []
     stream = Stream(subject.namespace, subject.pod, subject.uid, subject.container, 0)
     found = [*_known(stream, subject.details, cluster), *_asked(stream, subject.details, [])]
-    return [tag for tag in found if tag.partition(":")[0] not in _OF_RUNS_AND_FILES]
+    left_out = {"": _OF_RUNS_AND_FILES, "high": _OF_FILES, "low": _OF_RUNS_AND_FILES | _OF_PODS}
+    return [tag for tag in found if tag.partition(":")[0] not in left_out.get(cardinality, _OF_RUNS_AND_FILES)]
 
 
 def _limited(tags: Iterable[str]) -> tuple[list[str], int]:

@@ -14,6 +14,7 @@ def routes(api: Metrics) -> Find:
     """What answers a path of Datadog's metrics API."""
     fixed: dict[tuple[str, str], Route] = {
         ("POST", "/api/v2/series"): _points(api, "/api/v2/series", {"errors": []}),
+        ("POST", "/api/beta/sketches"): _points(api, "/api/beta/sketches", {"errors": []}),
         ("POST", "/api/v1/series"): _points(api, "/api/v1/series", {"status": "ok"}),
         ("POST", "/api/v1/distribution_points"): _points(api, "/api/v1/distribution_points", {"status": "ok"}),
         ("POST", "/api/v1/check_run"): lambda request: _write(

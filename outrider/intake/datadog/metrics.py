@@ -20,17 +20,20 @@ from outrider.intake.faults import Fault, Faults
 _V1 = (3_200_000, 62_914_560)
 LIMITS = {
     "/api/v2/series": (512_000, 5_242_880),
+    "/api/beta/sketches": (2_500_000, 4_000_000),
     "/api/v1/series": _V1,
     "/api/v1/distribution_points": _V1,
     "/api/v1/check_run": _V1,
     "/api/v1/events": _V1,
 }
 """Bytes of a body as it is sent, and decompressed, by path. API reference, "Submit metrics"; it gives none for service
-checks and events, which have those of the API's version here."""
+checks and events, which have those of the API's version here, and sketches are not in it: those are what the Agent
+keeps to."""
 
 _PROTOBUF = "application/x-protobuf"
 _PARSERS: dict[str, Callable[[Any, float], list[points.Point]]] = {
     "/api/v2/series": points.v2,
+    "/api/beta/sketches": points.sketches,
     "/api/v1/series": points.v1,
     "/api/v1/distribution_points": points.distributions,
 }
@@ -70,7 +73,10 @@ class Metrics:
         now = self._clock.now()
         is_protobuf = header("Content-Type").partition(";")[0].strip().lower() == _PROTOBUF
         try:
-            given = protobuf.parse(plain) if is_protobuf and path == "/api/v2/series" else orjson.loads(plain)
+            if path == "/api/beta/sketches":
+                given = protobuf.parse_sketches(plain)
+            else:
+                given = protobuf.parse(plain) if is_protobuf and path == "/api/v2/series" else orjson.loads(plain)
         except ValueError as error:
             raise malformed(error) from None
         self.store.add_points(_PARSERS[path](given, now), now)

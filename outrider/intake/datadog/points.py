@@ -17,7 +17,7 @@ FUTURE = 600
 MAX_NAME = 200  # characters
 MAX_TAG = 200
 
-DISTRIBUTION = "distribution"
+DISTRIBUTION, SKETCH = "distribution", "sketch"
 _V2_TYPES = ("unspecified", "count", "rate", "gauge")
 _V1_TYPES = ("gauge", "rate", "count")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]*")
@@ -27,12 +27,13 @@ _ODD = re.compile(r"[^A-Za-z0-9_.]+")
 @dataclass(frozen=True, slots=True)
 class Point:
     """One point as it is kept. `timestamp` is seconds since the epoch, `value` a number, or all the numbers of a
-    distribution's point. `dropped` says why it is not stored, `over` names the limits it went over.
+    distribution's point, or what is known of its sketch. `dropped` says why it is not stored, `over` names the limits
+    it went over.
     """
 
     metric: str
     type: str
-    value: float | list[float]
+    value: float | list[float] | dict[str, Any]
     timestamp: float
     host: str
     tags: tuple[str, ...]
@@ -90,6 +91,21 @@ def distributions(body: Any, now: float) -> list[Point]:
             if type(values) is not list or not all(map(_is_number, values)):
                 raise malformed(f"{at} must be a timestamp and a list of numbers")
             found.append(_point(common, values, timestamp, at, now))
+    return found
+
+
+def sketches(body: Any, now: float) -> list[Point]:
+    """The points of `POST /api/beta/sketches`: of each, the value says what Datadog would make of its bins."""
+    found = []
+    for where, series in _series(body):
+        common = _common(series, where, series.get("host") or "", SKETCH)
+        for at, point in enumerate(series["points"]):
+            keys, counts = point["keys"], point["counts"]
+            if len(keys) != len(counts) or sum(counts) != point["count"] or sorted(set(keys)) != keys:
+                raise malformed(f"{where}.dogsketches[{at}]: its bins make no sense")
+            value = {name: point[name] for name in ("count", "sum", "min", "max", "avg")}
+            value |= {"keys": keys, "counts": counts}
+            found.append(_point(common, value, point["timestamp"], f"{where}.dogsketches[{at}]", now))
     return found
 
 
@@ -153,7 +169,7 @@ def _common(series: dict[str, Any], where: str, host: Any, kind: str) -> dict[st
 def _point(common: dict[str, Any], value: Any, timestamp: Any, where: str, now: float) -> Point:
     if not _is_number(timestamp):
         raise malformed(f"{where}: the timestamp must be a number of seconds")
-    if common["type"] != DISTRIBUTION and not _is_number(value):
+    if common["type"] not in (DISTRIBUTION, SKETCH) and not _is_number(value):
         raise malformed(f"{where}: the value must be a number")
     late = "too_old" if timestamp < now - PAST else "in_the_future" if timestamp > now + FUTURE else ""
     return Point(**{**common, "value": value, "timestamp": timestamp, "dropped": common["dropped"] or late})

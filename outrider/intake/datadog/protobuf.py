@@ -1,6 +1,7 @@
-"""`datadog.agentpayload.MetricPayload`, the other form that /api/v2/series takes, as the values its JSON would have.
+"""`datadog.agentpayload.MetricPayload`, the other form that /api/v2/series takes, as the values its JSON would have;
+and SketchPayload, the only form that /api/beta/sketches takes.
 
-The message is small and stable (DataDog/agent-payload, proto/metrics/agent_payload.proto), so a reader of the wire
+The messages are small and stable (DataDog/agent-payload, proto/metrics/agent_payload.proto), so a reader of the wire
 format (https://protobuf.dev/programming-guides/encoding/) and a table of fields do. Fields that are not in the table
 are skipped, as protobuf has it; of a scalar that comes twice the last one counts.
 """
@@ -99,6 +100,50 @@ _SERIES = _message(
     }
 )
 _PAYLOAD = _message({1: ("series", _BYTES, True, _SERIES)})
+
+
+def _varints(data: bytes) -> list[int]:
+    found, at = [], 0
+    while at < len(data):
+        value, at = _varint(data, at)
+        found.append(value)
+    return found
+
+
+def _zigzags(data: bytes) -> list[int]:
+    return [value >> 1 if value & 1 == 0 else -(value >> 1) - 1 for value in _varints(data)]
+
+
+_SKETCH_POINT = _message(
+    {
+        1: ("timestamp", _VARINT, False, _signed),
+        2: ("count", _VARINT, False, _signed),
+        3: ("min", _FIXED64, False, _double),
+        4: ("max", _FIXED64, False, _double),
+        5: ("avg", _FIXED64, False, _double),
+        6: ("sum", _FIXED64, False, _double),
+        7: ("keys", _BYTES, False, _zigzags),
+        8: ("counts", _BYTES, False, _varints),
+    }
+)
+_SKETCH = _message(
+    {
+        1: ("metric", _BYTES, False, _text),
+        2: ("host", _BYTES, False, _text),
+        4: ("tags", _BYTES, True, _text),
+        7: ("points", _BYTES, True, _SKETCH_POINT),
+    }
+)
+_SKETCHES = _message({1: ("series", _BYTES, True, _SKETCH)})
+
+
+def parse_sketches(data: bytes) -> dict[str, Any]:
+    """The sketches of a payload; ValueError if the bytes are none."""
+    payload: dict[str, Any] = _SKETCHES(data)
+    empty = {"timestamp": 0, "count": 0, "min": 0.0, "max": 0.0, "avg": 0.0, "sum": 0.0, "keys": [], "counts": []}
+    for series in payload["series"]:
+        series["points"] = [{**empty, **point} for point in series["points"]]
+    return payload
 
 
 def parse(data: bytes) -> dict[str, Any]:

@@ -84,7 +84,10 @@ def _series(
 def _values(points: Iterable[Point]) -> list[float]:
     values: list[float] = []
     for point in points:
-        values.extend(point.value if isinstance(point.value, list) else [point.value])
+        if isinstance(point.value, dict):
+            values.append(point.value["avg"])  # of a sketch there are no values
+        else:
+            values.extend(point.value if isinstance(point.value, list) else [point.value])
     return values
 
 

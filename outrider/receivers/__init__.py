@@ -1,0 +1,1 @@
+"""Ways in for programs that say by themselves what they measure and log."""
