@@ -6,9 +6,10 @@
     Sum, not monotonic; Gauge                       gauge
     Histogram, ExponentialHistogram                 histogram; the latter with the bounds of its buckets, which are few
 
-Points are cumulative. Increases (temporality delta) are added up, since the start of the first. The name of a metric is
-its name in Datadog, and behind `workload.googleapis.com/` in Google, where its value type is fixed by the first value:
-the SDK keeps whole numbers and fractions apart by value alone, and Cloud Monitoring by metric.
+Points are cumulative. Increases (temporality delta) are added up, since the start of the first; a histogram that has
+other buckets than the sum so far, as exponential ones do whenever their range changes, begins a new sum. The name of a
+metric is its name in Datadog, and behind `workload.googleapis.com/` in Google, where its value type is fixed by the
+first value: the SDK keeps whole numbers and fractions apart by value alone, and Cloud Monitoring by metric.
 """
 
 import json
@@ -36,15 +37,19 @@ SERVICE: dict[str, tuple[str | None, str | None]] = {
 UNITS = {"By": "byte", "s": "second", "ms": "millisecond", "us": "microsecond", "ns": "nanosecond", "%": "percent"}
 """Datadog's names of UCUM's units."""
 
+MAX_SUMS = 200_000
+"""Series of increases whose sums are remembered, the latest."""
+
 _Key = tuple[Attributes, Attributes, str, str]
 
 
 @dataclass(slots=True)
 class _Sum:
-    """Increases of one series, added up."""
+    """Increases of one series up to `time`, added up."""
 
     value: Any
     start: int
+    time: int
 
 
 class Conversion:
@@ -72,28 +77,34 @@ class Conversion:
             attributes = _attributes(found.attributes)
             value, start = _value(found), found.start_time_unix_nano or None
             if delta:
-                value, start = self._added(
-                    (about, attributes, source, metric.name), value, start or found.time_unix_nano
-                )
+                key = about, attributes, source, metric.name
+                value, start = self._added(key, value, start or found.time_unix_nano, found.time_unix_nano)
             of = self._metric(metric, value)
             told = None if of.kind == "gauge" else start
             merged = tuple(sorted({**dict(service), **dict(attributes)}.items()))
             yield Point(of, value, found.time_unix_nano, merged, told)
 
-    def _added(self, key: _Key, increase: Any, start: int) -> tuple[Any, int]:
+    def _added(self, key: _Key, increase: Any, start: int, time: int) -> tuple[Any, int]:
         """What has been counted with this increase, and since when."""
-        before = self._sums.get(key)
+        before = self._sums.pop(key, None)
         together = None if before is None else _together(before.value, increase)
         if before is None or together is None:
-            self._sums[key] = _Sum(increase, start)
+            if len(self._sums) >= MAX_SUMS:
+                del self._sums[next(iter(self._sums))]
+            if before is not None:
+                start = max(start, before.time + 1)  # later than what was told, or it would be taken for its successor
+            self._sums[key] = _Sum(increase, start, time)
             return increase, start
-        before.value = together
+        before.value, before.time = together, time
+        self._sums[key] = before  # the one that was not seen for longest is the first
         return together, before.start
 
     def _metric(self, metric: Any, value: Any) -> Metric:
         kind = _kind(metric.data)
         known = self._metrics.get((metric.name, kind))
         if known is None:
+            if len(self._metrics) >= MAX_SUMS:
+                self._metrics.clear()
             known = self._metrics[metric.name, kind] = _made(metric, kind, value)
         return known
 

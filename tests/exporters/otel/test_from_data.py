@@ -20,9 +20,12 @@ from opentelemetry.sdk.metrics.view import (
 )
 from opentelemetry.sdk.resources import Resource
 
+from outrider.exporters.datadog.conversion import Conversion as DatadogConversion
 from outrider.exporters.otel import from_data, to_data
 from outrider.exporters.otel.from_data import Conversion, explicit
+from outrider.model.clock import SystemClock
 from outrider.model.cluster import Cluster
+from outrider.model.counters import Counters
 from outrider.model.points import Histogram, Point, Report, Subject
 
 DELTA, CUMULATIVE = AggregationTemporality.DELTA, AggregationTemporality.CUMULATIVE
@@ -213,6 +216,22 @@ def test_buckets_that_cannot_be_added_begin_anew(program: Program) -> None:
         starts.append(point.start)
     cumulative = totals == [1, 2, 3]
     assert cumulative or (totals == [1, 2, 1] and starts[2] > starts[0])
+
+
+def test_datadog_counts_increases_whose_buckets_change_as_what_they_are() -> None:
+    """Each begins where the one before it ended: that is no total that was there before."""
+    clock = SystemClock()
+    datadog = DatadogConversion("dd", Cluster("acme", "c", "l", "n"), (), clock, Counters())
+    program = Program(DELTA)
+    histogram = program.meter.create_histogram("exponential")
+    counted = []
+    for values in ([1], [1, 1e9, 1, 1], [1e-9], [1e-9, 1e-9]):
+        for value in values:
+            histogram.record(value)
+        found = {one.name: one.value for one in datadog.series(program.reports())}
+        counted.append(found["exponential.count"])
+    program.provider.shutdown()
+    assert counted == [1, 4, 1, 2]
 
 
 def test_the_type_in_google_is_that_of_the_first_value(program: Program) -> None:

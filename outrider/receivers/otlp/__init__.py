@@ -1,0 +1,1 @@
+"""OTLP over HTTP: metrics and logs of programs that use OpenTelemetry, as protobuf and as JSON."""
