@@ -1,4 +1,6 @@
-"""Entries on standard output: what would be sent to Cloud Logging, one JSON object a line, for eyes and pipes."""
+"""Entries on standard output, one JSON object a line: what would be sent to Cloud Logging, for eyes and pipes, or lines
+of a container for the collector of its node (`stackdriver/relay.py`).
+"""
 
 import sys
 import threading
@@ -10,6 +12,7 @@ from outrider.exporters.block import Block, apart, spelled
 from outrider.exporters.destination import UNLIMITED
 from outrider.exporters.stackdriver.context import StreamContext
 from outrider.exporters.stackdriver.encode import Encoder
+from outrider.exporters.stackdriver.relay import relayed
 from outrider.model.clock import Clock
 from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
@@ -25,11 +28,19 @@ class ConsoleLogs:
     max_entries = UNLIMITED
 
     def __init__(
-        self, name: str, cluster: Cluster, clock: Clock, counters: Counters, out: BinaryIO | None = None
+        self,
+        name: str,
+        cluster: Cluster,
+        clock: Clock,
+        counters: Counters,
+        out: BinaryIO | None = None,
+        relay: bool = False,
     ) -> None:
+        """`relay`: the lines are for a collector, not for people."""
         self._cluster = cluster
         self._encoder = Encoder(cluster.project, False, clock, counters, name)
         self._out = out or sys.stdout.buffer
+        self._relay = relay
         self._lock = threading.Lock()
 
     def context(self, stream: Stream, pod: Pod | None) -> StreamContext:
@@ -42,11 +53,12 @@ class ConsoleLogs:
         return None
 
     def send(self, pieces: list[bytes], common: bytes = b"") -> Answer:
+        lines = [entry for piece in pieces for entry in apart(spelled(piece, common))]
+        if self._relay:
+            lines = [relayed(line) for line in lines]
         try:
             with self._lock:
-                self._out.write(
-                    b"\n".join([entry for piece in pieces for entry in apart(spelled(piece, common))]) + b"\n"
-                )
+                self._out.write(b"\n".join(lines) + b"\n")
                 self._out.flush()
         except OSError as e:
             return Answer(Verdict.HOLD, f"standard output: {e}")

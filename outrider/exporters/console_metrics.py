@@ -20,7 +20,7 @@ import orjson
 
 from outrider.exporters.answer import Answer, Verdict
 from outrider.exporters.metric_destination import Payload
-from outrider.model.points import Attributes, DatadogName, GoogleName, Histogram, Point, Report, Value
+from outrider.model.points import Attributes, DatadogName, GoogleName, Histogram, Point, Recent, Report, Sketch, Value
 
 KEPT = 3600
 """Seconds for which the value of a series is remembered that is not reported any more."""
@@ -42,6 +42,8 @@ class BothNames:
         about: Shown = {"check": report.source, **_subject(report)}
         for point in report.points:
             yield {**about, **self._point(point, report)}
+        for recent in report.recent:
+            yield {**about, **_recent(recent, report.tags)}
         for check in report.service_checks:
             shown = {"service_check": check.name, "time": _time(check.time), "status": check.status.name.lower()}
             yield {**about, **shown, "message": check.message, "tags": _tags(check.tags, report.tags)}
@@ -106,6 +108,18 @@ def _datadog(name: DatadogName, point: Point, before: Point | None, tags: Sequen
     value = _submitted(name, point, before)
     shown = {"name": name.name, "type": name.type, "submit": name.submit, "value": value, "unit": unit}
     return {**shown, "tags": _tags(spelled, tags)}
+
+
+def _recent(recent: Recent, tags: Sequence[str]) -> Shown:
+    name, value = recent.name, recent.value
+    if isinstance(value, Sketch):
+        said: Any = {"count": value.count, "sum": value.total, "min": value.low, "max": value.high}
+    else:
+        said = value.by * name.scale / (value.seconds if name.type == "rate" else 1)
+    spelled = spell(recent.attributes, name.spelling, name.tags)
+    kind = "sketch" if isinstance(value, Sketch) else name.type
+    named = {"name": name.name, "type": kind, "value": said, "unit": name.unit, "tags": _tags(spelled, tags)}
+    return {"metric": name.name, "time": _time(recent.time), "datadog": named}
 
 
 def _google(name: GoogleName, point: Point) -> Shown:

@@ -28,6 +28,8 @@ MAX_LABELS = 64
 
 FILE_LABEL = "agent.googleapis.com/log_file_path"
 """Where the Ops Agent has the path of a file (its `record_log_file_path`)."""
+POD_LABELS = ("compute.googleapis.com/", "logging.gke.io/", "k8s-pod/")
+"""How labels begin that say which pod it is, and where."""
 
 
 def log_name(project: str, log_id: str) -> str:
