@@ -1,4 +1,5 @@
-"""`outrider node`: every pod's logs of this node, to every exporter that a route names; and what checks find here.
+"""`outrider node`: every pod's logs of this node, to every exporter that a route names; and what checks find here, at
+the kubelet, and in pods that ask for one by annotation.
 
 A composition and nothing more. The watcher finds streams; routing names their readers; each exporter is a pump with
 its own cursors, so that none waits for another; pods come from `kube`. The main thread saves the cursors once a
@@ -25,10 +26,12 @@ from outrider.kube.platform import resolve
 from outrider.kube.pods import Pods, from_config
 from outrider.model.clock import Clock, SystemClock
 from outrider.model.counters import Counters, Readings
+from outrider.model.pod import Pod
 from outrider.model.shard import ALONE, Shard
 from outrider.model.stream import Stream
 from outrider.pipeline.ceilings import Buckets, own_buckets
 from outrider.pipeline.destinations import key_file, used
+from outrider.pipeline.notes import Note
 from outrider.pipeline.pauses import GRACE
 from outrider.pipeline.process import prepare
 from outrider.pipeline.pumps import Pumps
@@ -44,6 +47,12 @@ if TYPE_CHECKING:
     from outrider.pipeline.measuring import Measuring
 
 log = logging.getLogger(__name__)
+
+
+KUBELET_EVERY, DISCOVER_EVERY = 30.0, 3.0
+"""Seconds between two looks at the kubelet's pods: labels may be half a minute old; a check has to begin within five
+seconds of a pod's readiness, and to end before its address is another pod's.
+"""
 
 
 class Serves(Protocol):
@@ -90,14 +99,19 @@ class Node:
         self._state = Path(config.state) / shard.directory
         select = config.logs.select
         self._routing = Routing(select.include, select.exclude, config.routes, self.counters)
+        first = shard.index == 0  # of several processes, one asks
+        discovers = first and config.metrics.discover and config.kube.source != "none"
         self._pods: Pods = from_config(
             config.kube,
             self.cluster.node,
             self._state,
             self.clock,
             self.counters,
-            on_change=lambda _: None,
-            details=any(isinstance(config.exporters[name], Datadog) for name in used(config)),
+            on_change=self._pod_changed,
+            details=discovers
+            or bool(config.dogstatsd.listen)  # which tells containers by their ids
+            or any(isinstance(config.exporters[name], Datadog) for name in used(config)),
+            every=DISCOVER_EVERY if discovers else KUBELET_EVERY,
         )
         self._pumps = Pumps(
             _share_of(config, shard, self._state),
@@ -108,8 +122,11 @@ class Node:
             self.counters,
             place.buckets,
         )
-        checks = config.metrics.checks and shard.index == 0  # of several processes, one asks
-        self._measuring = self._make_measuring() if checks else None
+        asks = config.metrics.checks or config.metrics.kubelet.enabled
+        measures = discovers or (first and (asks or config.dogstatsd.listen))
+        self._measuring = self._make_measuring(discovers) if measures else None
+        if config.otlp.listen is not None:
+            log.warning("otlp.listen has no effect: a node does not listen for OTLP, a sidecar does")
         self._older: frozenset[str] | None = None  # the logs that the node before this one knew
         self._earlier: dict[str, Cursors] = {}  # and its cursors
         hold = config.logs.hold
@@ -179,11 +196,26 @@ class Node:
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
-    def _make_measuring(self) -> "Measuring":
+    def _make_measuring(self, discovers: bool) -> "Measuring":
         from outrider.pipeline.measuring import Measuring
 
-        nobody = Stream("", "", "", "", 0)
-        return Measuring(self.config, self.cluster, nobody, "", lambda: None, self.clock, self.counters)
+        nobody, pods, config = Stream("", "", "", "", 0), self._pods if discovers else None, self.config
+        if config.metrics.kubelet.enabled:
+            from outrider.pipeline.node_checks import node_checks
+
+            config = replace(config, metrics=replace(config.metrics, checks=node_checks(config)))
+        return Measuring(
+            config, self.cluster, nobody, "", lambda: None, self.clock, self.counters, pods, self._tell, self._pods
+        )
+
+    def _pod_changed(self, _uid: str) -> None:
+        if self._measuring is not None:
+            self._measuring.wake()
+
+    def _tell(self, stream: Stream, pod: Pod, annotation: str, words: str) -> None:
+        """Have it read in the log of the pod, by whoever gets the pod's lines."""
+        more = (("annotation", annotation), ("reported_by", "outrider"))
+        self._pumps.note(Note(stream, pod, self.clock.now(), words, more), self._routing.decide(stream, pod).exporters)
 
     def _end_measuring(self) -> None:
         if self._measuring is not None:

@@ -161,7 +161,7 @@ class Nodes:
     def run(self) -> None:
         """Run nodes until `end`. Raises RefusedError if there is none to begin with, and what a node died of."""
         first = self._provision(self._watched.read(), first=True)
-        if self._ending:
+        if self._ending and not self._drains:
             return
         self._begin(first)
         try:

@@ -84,16 +84,18 @@ def check(ctx: click.Context, name: str, path: str | None, given: tuple[str, ...
 def _from_file(name: str, path: str) -> tuple[Any, float]:
     from outrider.checks.found import INSTALLED
     from outrider.config import ConfigError, load
+    from outrider.pipeline.node_checks import node_checks
 
     try:
-        metrics = load(path, checks=INSTALLED).metrics
+        config = load(path, checks=INSTALLED)
     except ConfigError as e:
         _fail(str(e), EXIT_CONFIG)
-    entry = next((entry for entry in metrics.checks if entry.name == name), None)
+    checks = node_checks(config)
+    entry = next((entry for entry in checks if entry.name == name), None)
     if entry is None:
-        there = ", ".join(entry.name for entry in metrics.checks) or "none"
+        there = ", ".join(entry.name for entry in checks) or "none"
         _fail(f"{path}: metrics.checks: there is no {name} here, there are: {there}", EXIT_CONFIG)
-    return entry.settings, metrics.every
+    return entry.settings, config.metrics.every
 
 
 def _from_options(made: "type[Check]", given: tuple[str, ...]) -> tuple[Any, float]:

@@ -6,6 +6,7 @@ mistakes there is click.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ CONFIG_ERROR = 78
 """EX_CONFIG of sysexits.h."""
 LEVELS = ("debug", "info", "warning", "error")
 PROGRAMS = ("node", "sidecar")
+SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 _OPTIONS = {"--config": "path", "-c": "path", "--log-level": "level"}
 
 
@@ -41,6 +43,9 @@ def follow(command: str, path: str, log_level: str) -> None:
     """Run `command`, one of PROGRAMS, until a signal ends it. Exits with CONFIG_ERROR if the configuration cannot be
     used.
     """
+    # The kernel drops SIGTERM for a container's first process while there is no handler: a sidecar whose Job is done at
+    # once would be killed after its grace, with the lines unread. Held back, it is heard as soon as there is one.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     log_to_stderr(log_level)
 
     from outrider.pipeline import otel
@@ -56,9 +61,11 @@ def follow(command: str, path: str, log_level: str) -> None:
 
 
 def _node(path: str, log_level: str) -> "Nodes":
+    from collectors import rights
     from collectors.fleet import supervise
     from outrider.model.shard import Shard
 
+    rights.use()
     command = [sys.executable, "-m", "outrider.cli.parts"]
 
     def worker(shard: Shard, line: int, buckets: int) -> list[str]:
@@ -89,11 +96,10 @@ def log_to_stderr(log_level: str, who: str = "") -> None:
 
 def listen_to_signals(nodes: "Nodes") -> None:
     """SIGTERM and SIGINT end them, SIGHUP has them look at their configuration."""
-    import signal
-
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: nodes.end())
     signal.signal(signal.SIGHUP, lambda *_: nodes.reload())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def run(work: Callable[[], None]) -> None:

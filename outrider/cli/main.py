@@ -12,6 +12,7 @@ COMMANDS = {
     "intake": "Stand in for Cloud Logging and Datadog logs on this machine.",
     "demo": "Show everything at work on this machine.",
     "audit": "Account for every byte and record of a running collector.",
+    "explain": "Say what will become of a pod, from its manifest.",
     "validate": "Check a configuration file.",
     "schema": "Print the configuration's JSON schema.",
 }

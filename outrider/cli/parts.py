@@ -11,10 +11,12 @@ from outrider.cli.following import listen_to_signals, log_to_stderr, run
 
 def worker(path: str, log_level: str, spec: str) -> None:
     """Be one worker of several; the line to the supervisor and the buckets are inherited descriptors."""
+    from collectors import rights
     from collectors.line import LineError
     from collectors.worker import ORPHANED, Worker
     from outrider.model.shard import Shard
 
+    rights.use()
     share, line, buckets = spec.split(":")
     log_to_stderr(log_level, f"worker-{share.partition('/')[0]} ")
     try:

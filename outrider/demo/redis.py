@@ -17,7 +17,8 @@ import threading
 from pathlib import Path
 
 from outrider.checks.check import CheckError
-from outrider.checks.redis.resp import CLOCK, Connection, ServerError
+from outrider.checks.redis.resp import Connection, ServerError
+from outrider.checks.stream import CLOCK
 from outrider.demo.children import Child
 
 READY = "(Ready to accept connections)"

@@ -39,7 +39,11 @@ log = logging.getLogger(__name__)
 
 RESULTS = {RefusedError: "refused", SilentError: "silent", DeniedError: "denied", AnswerError: "answer"}
 """What `outrider_checks_total` calls each kind of trouble; `ok` is none, `failed` any other."""
-ADDRESSES = (("unix_socket_path",), ("url",), ("hosts",), ("host", "port", "dbname"))
+ADDRESSES = (
+    ("unix_socket_path",), ("url",), ("prometheus_url",), ("hosts",), ("bootstrap_servers",),
+    ("host", "port", "dbname"),
+    ("namenode_url",), ("datanode_url",), ("resourcemanager_url",), ("history_url",),
+)  # fmt: skip
 """Settings that say which server is read; in a group those that do together."""
 SPREAD = 15.0
 """Seconds within which every check has had its first turn, however rare they are."""
@@ -50,7 +54,7 @@ LAST_RUN = 1.0
 
 
 class Checks:
-    """The checks of one program: each of `entries` every `every` seconds. Made, started and ended once."""
+    """The checks of a configuration: each of `entries` every `every` seconds. Made, started and ended once."""
 
     def __init__(
         self,
@@ -74,6 +78,7 @@ class Checks:
             except (CheckError, OSError, ValueError) as e:
                 raise UnusableError(f"metrics.checks[{i}].{entry.name}: {e}") from e
             self._runs.append(CheckRuns(name, made, declared, tags[i], subject, hand_on, clock, counters))
+            self._runs[-1].show_gauges()
         self._threads = [
             threading.Thread(
                 target=one.keep, args=(every, *beat(i, len(entries), every), self._stop),
@@ -98,7 +103,9 @@ class Checks:
 
 
 class CheckRuns:
-    """All runs of one check, one after the other."""
+    """All runs of one check, one after the other. `name` is what messages call it, `counted_as` what counters do (""
+    the same).
+    """
 
     def __init__(
         self,
@@ -110,24 +117,36 @@ class CheckRuns:
         hand_on: Callable[[Report], None],
         clock: Clock,
         counters: Counters,
+        counted_as: str = "",
     ) -> None:
-        self.name = name
+        self.name, self._counted_as = name, counted_as or name
         self._check, self._declared, self._tags = check, declared, tags
         self._subject, self._hand_on, self._clock, self._counters = subject, hand_on, clock, counters
         self._began: float | None = None
         self._took, self._points = 0.0, 0
         self._trouble: type[CheckError] | None = None
+        self._up: bool | None = None
         self._missing: dict[str, str] = {}
         self._skipped = counters.counter(
-            "outrider_checks_skipped_total", "Runs left out since the one before was still under way.", check=name
+            "outrider_checks_skipped_total",
+            "Runs left out since the one before was still under way.",
+            check=self._counted_as,
         )
+
+    def show_gauges(self) -> None:
+        """From now on, at `/metrics`: of a check that is there as long as the program."""
         gauges: dict[str, tuple[str, Callable[[], float]]] = {
             "outrider_check_duration_seconds": ("How long the last run of a check took.", lambda: self._took),
             "outrider_check_points": ("Points that the last run of a check found.", lambda: self._points),
             "outrider_check_running_seconds": ("How long the run that is under way has taken.", self._running),
         }
         for gauge, (text, read) in gauges.items():
-            counters.gauge(gauge, text, read, check=name)
+            self._counters.gauge(gauge, text, read, check=self.name)
+
+    @property
+    def up(self) -> bool | None:
+        """Whether the server could be read when it was asked last; None before the first time."""
+        return self._up
 
     def keep(self, every: float, first: float, late: float, stop: threading.Event) -> None:
         """Run every `every` seconds until `stop` is set; for the first time in `first` seconds, and all later ones
@@ -136,10 +155,17 @@ class CheckRuns:
         due = self._clock.monotonic() + first
         while not self._clock.wait(stop, max(due - self._clock.monotonic(), 0.0)):
             self.once()
-            due, late = due + every + late, 0.0
-            missed = int(max(self._clock.monotonic() - due, 0.0) // every)
-            self._skipped.add(missed)
-            due += missed * every
+            due, late = self.next_due(due + late, every), 0.0
+        self.close()
+
+    def next_due(self, due: float, every: float) -> float:
+        """When it is run again that was due at `due`; what it has missed meanwhile is counted."""
+        missed = int(max(self._clock.monotonic() - due - every, 0.0) // every)
+        self._skipped.add(missed)
+        return due + every + missed * every
+
+    def close(self) -> None:
+        """It is not run any more."""
         self._check.close()
 
     def once(self) -> None:
@@ -147,10 +173,10 @@ class CheckRuns:
         self._began = self._clock.monotonic()
         report, reading, trouble = run(self._check, self._declared, self._subject(), self._clock, self._tags)
         self._took, self._began = self._clock.monotonic() - self._began, None
-        self._points = len(report.points)
+        self._points, self._up = len(report.points), trouble is None
         result = "ok" if trouble is None else RESULTS.get(type(trouble), "failed")
         self._counters.counter(
-            "outrider_checks_total", "Runs of checks by what came of them.", check=self.name, result=result
+            "outrider_checks_total", "Runs of checks by what came of them.", check=self._counted_as, result=result
         ).add()
         self._say(trouble)
         self._say_missing(reading.missing)

@@ -39,7 +39,7 @@ def log_destination(
     if isinstance(exporter, Console):
         from outrider.exporters.console import ConsoleLogs
 
-        return ConsoleLogs(name, cluster, clock, counters)
+        return ConsoleLogs(name, cluster, clock, counters, relay=exporter.logs == "lines")
     if isinstance(exporter, Datadog):
         from outrider.exporters.datadog.exporter import DatadogLogs
 

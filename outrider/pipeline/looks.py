@@ -15,6 +15,9 @@ from outrider.pipeline.followed import Followed
 
 PAUSE = 0.2
 """Seconds between two looks at a file that had nothing new, or a stream that cannot be read yet."""
+QUIET_AFTER = 3.0
+"""Seconds without data after which the reader of a lively file leaves the round; others leave after one look in vain.
+"""
 LONGEST_LOOK = 1.0
 """Seconds between two looks at a file that had something new, at most, however long batches wait."""
 

@@ -78,10 +78,10 @@ class Meter:
                 self._lose_reports([report], "ended")
                 return
             self._inbox.append(report)
-            self._waiting += len(report.points)
+            self._waiting += len(report.points) + len(report.recent)
             while self._waiting > INBOX and len(self._inbox) > 1:
                 oldest = self._inbox.popleft()
-                self._waiting -= len(oldest.points)
+                self._waiting -= len(oldest.points) + len(oldest.recent)
                 self._lose_reports([oldest], "inbox")
         self._wake.set()
 
@@ -279,7 +279,8 @@ class Meter:
     def _lose_reports(self, reports: Iterable[Report], reason: str) -> None:
         """Of reports that have not become payloads; a vendor may not have wanted all of it."""
         for report in reports:
-            parts = {"points": report.points, "service_checks": report.service_checks, "events": report.events}
+            points = (*report.points, *report.recent)
+            parts = {"points": points, "service_checks": report.service_checks, "events": report.events}
             for what, items in parts.items():
                 if items:
                     self._lose(what, len(items), reason)

@@ -28,7 +28,8 @@ from outrider.pipeline.deliver import Delivery
 from outrider.pipeline.draining import LastRound
 from outrider.pipeline.followed import Admission, Followed, PodBook, Standing
 from outrider.pipeline.ledger import Account, account_of
-from outrider.pipeline.looks import PAUSE, Looks
+from outrider.pipeline.looks import PAUSE, QUIET_AFTER, Looks
+from outrider.pipeline.notes import Note, Notes
 from outrider.pipeline.packing import Packer
 from outrider.pipeline.redact import Redactor
 from outrider.pipeline.routing import Decision, Routing
@@ -42,9 +43,6 @@ from outrider.tail.watch import Watcher
 
 log = logging.getLogger(__name__)
 
-QUIET_AFTER = 3.0
-"""Seconds without data after which the reader of a lively file leaves the round; others leave after one look in vain.
-"""
 STUCK_AFTER = 120.0
 """Seconds without a sign of life after which a pump counts as stuck."""
 LAST_COMMITS = 1.0
@@ -76,7 +74,7 @@ class Pump:
         self._destination, self._pods = destination, pods
         self._limits, self._joining, self._buckets = limits, joining, buckets
         self._clock, self._counters = clock, counters
-        self._watcher: Watcher | None = None
+        self._watcher: Watcher  # from `start` on
         self._budget = Budget()
         self._cut = counters.counter(
             "outrider_cut_records_total", "Records cut because they grew too long while being joined.", exporter=name
@@ -87,18 +85,17 @@ class Pump:
         self._packer = Packer(
             destination, dead_letters, redactor, limits.bytes, self._dispatch, self._commit, self._failed
         )
+        self._notes = Notes(destination, redactor)
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._outbox: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._turns = Turns(clock, limits.bytes)
         self._looks = Looks(limits.wait)
         self._round_left: Iterator[Reader] | None = None
         self._followed: dict[Reader, Followed] = {}
-        self._flying = 0
-        self._last_dispatch = 0.0
+        self._flying, self._last_dispatch = 0, 0.0
         self._beat = clock.monotonic()
         self._accounts: list[Account] = []
-        self._stopping = threading.Event()
-        self._grace, self._drained = 0.0, False
+        self._stopping, self._grace, self._drained = threading.Event(), 0.0, False
         self._threads = [threading.Thread(target=self._run, name=f"outrider-pump-{name}", daemon=True)]
         self._threads += [
             threading.Thread(target=self._send_all, name=f"outrider-send-{name}-{i}", daemon=True)
@@ -128,10 +125,12 @@ class Pump:
         files.changed.append(lambda: self._inbox.put(lambda: self._stir(reader)))
         self._inbox.put(lambda: self._take_up(reader))
 
+    def note(self, note: Note) -> None:
+        """Send an entry that is in no file, soon (from any thread)."""
+        self._inbox.put(lambda: self._notes.add(note))
+
     def health(self, now: float) -> str | None:
-        """None, or why this pump will not go on by itself. A destination that does not take entries is no reason: a
-        restart would not cure it.
-        """
+        """None, or why this pump will not go on by itself; a destination that does not take entries is no reason."""
         if not self._threads[0].is_alive():
             return f"{self.name}: the pump has ended"
         still = now - self._beat
@@ -252,12 +251,12 @@ class Pump:
     def _lay_aside(self, reader: Reader) -> None:
         """A stream that breaks an assumption must not take the others with it: it rests until it changes. What was
         read of it and not brought is read again after a restart, for nothing behind that is ever settled."""
-        self._failed()
+        self._watcher.arm(reader.files)
         if self._followed.get(reader) in self._packer.batch.spans:
             self._dispatch()  # what comes later must not join the span of what was before
         reader.sent(0, b"")
         self._turns.remove(reader)
-        self._require_watcher().arm(reader.files)
+        self._failed()
 
     def _attend(self, followed: Followed, now: float) -> bool:
         """One look at a stream, if it may be read; True if it had something."""
@@ -307,12 +306,11 @@ class Pump:
             self._rest(followed, now)
         elif reader.misplaced and now - followed.asked_again > 1.0:
             followed.asked_again = now
-            self._require_watcher().look_again(reader.files)
+            self._watcher.look_again(reader.files)
 
     def _rest(self, followed: Followed, now: float) -> None:
-        self._require_watcher().arm(followed.reader.files)
-        taken = followed.reader.take(now)
-        if taken is None:
+        self._watcher.arm(followed.reader.files)
+        if (taken := followed.reader.take(now)) is None:
             self._turns.remove(followed.reader)
             followed.lively = False
             self._looks.at_once(followed)
@@ -327,16 +325,14 @@ class Pump:
             self._followed.pop(reader, None)
             self.cursors.drop(reader.stream.key)
 
-    def _require_watcher(self) -> Watcher:
-        assert self._watcher is not None, "started"
-        return self._watcher
-
     # -- sending ------------------------------------------------------------------------------------------------------
 
     def _due(self) -> float:
         return self._packer.batch.due(self._last_dispatch, self._limits.wait)
 
     def _dispatch_if_due(self) -> None:
+        while len(self._notes) and self._flying < self._limits.in_flight:
+            self._fly(self._notes.take_batch(self._clock.monotonic()))
         spans = self._packer.batch.spans
         if spans and self._flying < self._limits.in_flight and self._clock.monotonic() >= self._due():
             self._dispatch()
@@ -347,8 +343,12 @@ class Pump:
             self._listen(1.0)
             self._beat = self._clock.monotonic()
         self._last_dispatch = self._clock.monotonic()
-        self._flying += 1
-        self._outbox.put(self._packer.take_batch())
+        self._fly(self._packer.take_batch())
+
+    def _fly(self, batch: Batch | None) -> None:
+        if batch is not None:
+            self._flying += 1
+            self._outbox.put(batch)
 
     def _send_all(self) -> None:
         while (batch := self._outbox.get()) is not None:
@@ -370,10 +370,8 @@ class Pump:
                 self._let_go(followed)
 
     def _commit(self, followed: Followed) -> None:
-        reader = followed.reader
-        places = reader.settle()
-        if places is not None:
-            self.cursors.set(reader.stream.key, places)
+        if (places := followed.reader.settle()) is not None:
+            self.cursors.set(followed.reader.stream.key, places)
 
     def _wind_up(self) -> None:
         deadline = self._clock.monotonic() + self._grace
@@ -384,8 +382,12 @@ class Pump:
             more = self._drained and last_round.run([*self._followed.values()], deadline)  # and after the answers
             if self._packer.batch.spans:
                 self._dispatch()
-            while self._flying and (left := deadline - self._clock.monotonic()) > 0:
-                self._listen(min(left, 0.1))
+            while (self._flying or self._notes) and (left := deadline - self._clock.monotonic()) > 0:
+                self._listen(min(left, 0.1) if self._flying else 0.0)
+                try:
+                    self._dispatch_if_due()
+                except Exception:
+                    self._failed()
         self._abandon.set()
         for _ in range(self._limits.in_flight):
             self._outbox.put(None)

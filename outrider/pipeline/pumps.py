@@ -5,6 +5,7 @@ cursors are saved once a second and at the end, and their books make the ledger 
 """
 
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from outrider.pipeline.deadletters import DeadLetters
 from outrider.pipeline.destinations import log_destination, used
 from outrider.pipeline.followed import PodBook
 from outrider.pipeline.ledger import Account, families
+from outrider.pipeline.notes import Note
 from outrider.pipeline.pauses import GRACE, UNREADY_AFTER
 from outrider.pipeline.pump import Pump
 from outrider.pipeline.redact import Redactor
@@ -77,6 +79,11 @@ class Pumps:
         from_end = self._config.logs.start == "end" and not scanned and (older is None or files.path in older)
         for name in files.readers:
             self._pumps[name].follow(files, from_end)
+
+    def note(self, note: Note, exporters: Iterable[str]) -> None:
+        """Have it sent by those of `exporters` that take logs. From any thread."""
+        for name in exporters:
+            self._pumps[name].note(note)
 
     def attend(self, stop: threading.Event) -> None:
         """Save the cursors once a second until `stop` is set."""

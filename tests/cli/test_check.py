@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.kubelet_answers import recorded
+from tests.support.servers.recorded import server
 from tests.support.ticker import Ticker, install
 from tests.support.wait import until
 
@@ -124,6 +126,28 @@ def test_settings_come_from_a_configuration(check: Check, ticker: Ticker) -> Non
     assert check("ticker", "--config", path).returncode == 0
     assert check("ticker", OUTRIDER_CONFIG=path).returncode == 0
     assert check("ticker", "--set", "port=1", OUTRIDER_CONFIG=path).returncode == 2, "given on the spot"
+
+
+def test_the_kubelet_is_asked_as_the_node_would(check: Check, tmp_path: Path) -> None:
+    """By what `kube` says, with the owners of every point as tags and labels."""
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    with server(dict(recorded("1.36"))) as kubelet:
+        kube = f"kube: {{url: '{kubelet.url}', token: {{file: {token}}}, ca: null}}\n"
+        path = check.config(kube + "metrics: {kubelet: {enabled: true, cadvisor: true}}\n")
+        objects = check.objects("kubelet", "--config", path)
+        assert {one.headers["Authorization"] for one in kubelet.requests} == {"Bearer secret"}
+        assert {one.path for one in kubelet.requests} == {"/pods", "/stats/summary", "/metrics/cadvisor"}
+        without = check("kubelet", "--config", check.config(kube))
+    [limit] = [one for one in objects if one.get("metric") == "container.memory.limits"]
+    owner = ["kube_container_name:compute-pi-digits", "kube_namespace:scraper", "pod_name:e2e-statefulset-0"]
+    assert sorted(limit["datadog"]["tags"]) == owner
+    assert limit["google"]["type"] == "workload.googleapis.com/kubernetes.io/container/memory/limit_bytes"
+    assert limit["google"]["labels"] == {
+        "container_name": "compute-pi-digits", "namespace_name": "scraper", "pod_name": "e2e-statefulset-0",
+    }  # fmt: skip
+    assert without.returncode == 78
+    assert "there is no kubelet here" in without.stderr
 
 
 def test_watch_runs_it_again_until_somebody_interrupts(check: Check, ticker: Ticker) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from outrider.checks import found
 from outrider.checks.check import run
-from outrider.checks.redis.resp import CLOCK, Connection, ServerError
+from outrider.checks.redis.resp import Connection, ServerError
+from outrider.checks.stream import CLOCK
 from outrider.demo import redis as module
 from outrider.demo.redis import READY, Load, Redis
 from outrider.demo.redis_stand_in import CommandError, Store

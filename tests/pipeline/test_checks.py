@@ -10,6 +10,9 @@ import pytest
 
 from outrider.checks import found
 from outrider.checks.check import CheckSettings
+from outrider.checks.hadoop.settings import HadoopSettings
+from outrider.checks.haproxy.settings import HaproxySettings
+from outrider.checks.kafka.settings import KafkaSettings
 from outrider.checks.mongodb.settings import MongodbSettings
 from outrider.checks.nginx.settings import NginxSettings
 from outrider.checks.redis.settings import RedisSettings
@@ -214,8 +217,20 @@ def test_a_beat_is_late_once_and_for_good(ticker: Ticker) -> None:
             [("instance:http://a:***@n/x",), ("instance:http://m/x",)],
         ),
         (
+            [("haproxy", HaproxySettings(prometheus_url="http://m/x")), ("haproxy", HaproxySettings(url="unix:///s"))],
+            [("instance:http://m/x",), ("instance:unix:///s",)],
+        ),
+        (
             [("mongodb", MongodbSettings(hosts=["a:1", "b:2"])), ("mongodb", MongodbSettings())],
             [("instance:a:1,b:2",), ("instance:127.0.0.1:27017",)],
+        ),
+        (
+            [("kafka", KafkaSettings(bootstrap_servers=["a:1", "b:2"])), ("kafka", KafkaSettings())],
+            [("instance:a:1,b:2",), ("instance:127.0.0.1:9092",)],
+        ),
+        (
+            [("hadoop", HadoopSettings(namenode_url="http://n")), ("hadoop", HadoopSettings(datanode_url="http://d"))],
+            [("instance:http://n",), ("instance:http://d",)],
         ),
     ],
 )

@@ -66,9 +66,9 @@ def test_a_report_goes_where_the_pods_route_leads(rig: Rig) -> None:
         EXPORTERS + "routes: [{labels: {tier: gold}, to: [a]}, {namespaces: [shop], to: [b]}]\n"
         "logs: {select: {exclude: [{namespace: shop}]}}\n"
     )
-    made._hand_on(report(1))
+    made._hand_on(NAMES, rig._pod(), report(1))
     rig.labels = {"tier": "gold"}
-    made._hand_on(report(2))
+    made._hand_on(NAMES, rig._pod(), report(2))
     rig.turn(made)
     assert {name: rig.stored(name) for name in "abc"} == {"a": [2], "b": [1], "c": [1, 2]}
 
@@ -77,7 +77,7 @@ def test_what_does_not_arrive_for_a_while_is_not_ready(rig: Rig) -> None:
     made = rig.measuring("exporters: {a: {kind: console}, b: {kind: console}}")
     assert made.ready() is None
     dict(rig.made)["b"].answer = lambda _: RETRY
-    made._hand_on(report(1))
+    made._hand_on(NAMES, rig._pod(), report(1))
     rig.turn(made)
     assert made.ready() is None
     rig.clock.advance(UNREADY_AFTER)
@@ -99,7 +99,7 @@ def test_a_successor_takes_over_where_the_exporter_is_the_same(rig: Rig, now: st
     before = rig.measuring("exporters: {a: {kind: console}}")
     [(_, destination)] = rig.made
     destination.answer = lambda _: RETRY
-    before._hand_on(report(1))
+    before._hand_on(NAMES, rig._pod(), report(1))
     rig.turn(before)
     after = rig.measuring(now)
     after.inherit(before)

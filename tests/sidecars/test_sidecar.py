@@ -320,3 +320,22 @@ def test_a_configuration_without_files_is_refused(tmp_path: Path, sink: Sink) ->
         assert sidecar.exit_code() == 78
         assert "logs.files" in sidecar.said
         assert "Traceback" not in sidecar.said
+
+
+def test_sigterm_before_it_can_be_heard_is_heard_later(sidecar: SidecarProcess, sink: Sink) -> None:
+    """A Job may be done before its sidecar is up."""
+    early = (
+        "import os, signal, sys\n"
+        "from outrider.cli import following, main\n"
+        "listen = following.listen_to_signals\n"
+        "def late(nodes):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    listen(nodes)\n"
+        "following.listen_to_signals = late\n"
+        "main.start()\n"
+    )
+    sidecar.main = ("-c", early)
+    sidecar.write("app.log", *lines(0, 20))
+    sidecar.start(ready=False)
+    assert sidecar.exit_code() == 0, sidecar.said
+    assert sink.texts() == lines(0, 20)
