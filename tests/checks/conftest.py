@@ -1,14 +1,14 @@
-"""One RabbitMQ for all tests of a process, those that all checks share among them."""
+"""Servers for all tests of a process, those that all checks share among them."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.servers.rabbitmq import end_shared
+from tests.support.servers.shared import end_all
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _brokers() -> Iterator[None]:
+def _servers() -> Iterator[None]:
     """Whichever were started are ended."""
     yield
-    end_shared()
+    end_all()

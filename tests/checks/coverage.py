@@ -140,7 +140,8 @@ The essential metrics are those that Datadog's stock dashboards and monitors rea
 ([integrations-core](https://github.com/DataDog/integrations-core)), and those that Google's Ops Agent is tested for
 ([ops-agent](https://github.com/GoogleCloudPlatform/ops-agent)). One is *seen* if a real server gave it in the tests
 under exactly its name, type, unit and labels; *possible* if nothing is needed for it that the tests have not got, such
-as a commercial edition; and all are *listed*.
+as a commercial edition; and all are *listed*. Of Spark the answers of a real one were recorded. There is no Hadoop in
+the tests: its answers are written after its documentation.
 
 """
 

@@ -1,14 +1,15 @@
 """A kubelet and an API server on a loopback port, with the manners of real ones and bad manners on demand.
 
 It serves the kubelet's `/pods` and the API's `/api/v1/pods` (field selector, pagination, metadata alone where that is
-asked for, watch with bookmarks and `timeoutSeconds`) from one set of pods. Every change gets the next resource version
-and is sent to the open watches; a watch that starts at an older version is first sent what it has missed, or 410 if
-that is compacted away.
+asked for, watch with bookmarks and `timeoutSeconds`) from one set of pods, and `pages` by their paths. Every change
+gets the next resource version and is sent to the open watches; a watch that starts at an older version is first sent
+what it has missed, or 410 if that is compacted away.
 
     with FakeKube() as kube:
         kube.add(pod("web-1", uid="u1", labels={"app": "web"}))
         kube.tokens = {"secret"}                # others get 401
         kube.fail(403, times=2)                 # the next two requests
+        kube.pages["/stats/summary"] = b"{...}" # what else it answers
         kube.silent = True                      # watches are accepted and never say a word, nor end
         kube.compact()                          # older resource versions are gone
         kube.send(b"not json")                  # into every open watch
@@ -113,6 +114,7 @@ class FakeKube:
         self.bookmarks = True
         self.page = 500  # the server's own upper limit of pods a page
         self.raw_list: bytes | None = None  # sent instead of any list
+        self.pages: dict[str, bytes] = {}
         self._pods: dict[str, PodJson] = {}
         self._log: list[tuple[int, str, PodJson]] = []
         self._version, self._compacted = 100, 100
@@ -194,6 +196,10 @@ class FakeKube:
         (`watch`, `continue`)."""
         self._failures.append(_Failure(status, times, path, headers or {}))
 
+    def forgive(self) -> None:
+        """No request fails any more."""
+        self._failures.clear()
+
     def _record(self, kind: str, what: PodJson) -> None:
         self._version += 1
         stamped = {**what, "metadata": {**what["metadata"], "resourceVersion": str(self._version)}}
@@ -211,7 +217,7 @@ class FakeKube:
                 return failure.status, failure.headers
         if self.tokens is not None and request.token not in self.tokens:
             return 401, {}
-        if request.path not in ("/pods", "/api/v1/pods"):
+        if request.path not in ("/pods", "/api/v1/pods", *self.pages):
             return 404, {}
         if request.watch and int(request.query.get("resourceVersion") or "0") < self._compacted:
             return 410, {}
@@ -312,6 +318,8 @@ class _Handler(BaseHTTPRequestHandler):
         status, headers = kube.answer(request)
         if status != 200:
             self._status(status, headers)
+        elif parts.path in kube.pages:
+            self._body(200, kube.pages[parts.path])
         elif events is not None:
             self._watch(events)
         else:

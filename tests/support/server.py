@@ -3,12 +3,13 @@ their pid.
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,17 @@ def free_port() -> int:
         s.bind(("127.0.0.1", 0))
         port: int = s.getsockname()[1]
         return port
+
+
+def quiet_ports(count: int) -> list[int]:
+    """Free ports that no connection will take while a server starts slowly: outside of the range of those."""
+    found: set[int] = set()
+    while len(found) < count:
+        port = random.randint(20000, 32000)
+        with socket.socket() as s, suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            found.add(port)
+    return list(found)
 
 
 def program(name: str, package: str) -> str:

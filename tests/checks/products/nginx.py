@@ -6,7 +6,7 @@ from pathlib import Path
 
 from outrider.checks.check import CheckSettings, Reading
 from outrider.checks.nginx.check import NginxSettings
-from tests.checks.product import Address, Product, ask
+from tests.checks.product import Address, Product, reading_of
 from tests.support.servers.nginx import nginx
 
 
@@ -22,11 +22,7 @@ def _server(folder: Path) -> Iterator[Address]:
 
 def _observe(folder: Path) -> list[Reading]:
     with _server(folder) as address:
-        check = PRODUCT.check(address)
-        asked = ask(PRODUCT, check)
-        check.close()
-    assert asked.trouble is None, asked.trouble
-    return [asked.reading]
+        return [reading_of(PRODUCT, PRODUCT.check(address))]
 
 
 PRODUCT = Product(

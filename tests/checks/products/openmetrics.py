@@ -8,7 +8,7 @@ from pathlib import Path
 
 from outrider.checks.check import CheckSettings, Reading
 from outrider.checks.openmetrics.settings import OpenmetricsSettings
-from tests.checks.product import Address, Product, ask
+from tests.checks.product import Address, Product, reading_of
 
 _TEXT = b"# TYPE up gauge\nup 1\n# TYPE jobs_total counter\njobs_total 7\n" + b"".join(
     b'# TYPE size_%d gauge\nsize_%d{queue="a"} 1\n' % (i, i) for i in range(100)
@@ -45,11 +45,7 @@ def _server(folder: Path) -> Iterator[Address]:
 
 def _observe(folder: Path) -> list[Reading]:
     with _server(folder) as address:
-        check = PRODUCT.check(address)
-        asked = ask(PRODUCT, check)
-        check.close()
-    assert asked.trouble is None, asked.trouble
-    return [asked.reading]
+        return [reading_of(PRODUCT, PRODUCT.check(address))]
 
 
 PRODUCT = Product(

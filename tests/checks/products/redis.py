@@ -8,7 +8,7 @@ from typing import Any
 from outrider.checks.check import CheckSettings, Reading
 from outrider.checks.redis.check import RedisCheck
 from outrider.checks.redis.settings import RedisSettings
-from tests.checks.product import Address, Product, ask
+from tests.checks.product import Address, Product, reading_of
 from tests.support.servers.redis import Redis, cluster_of_one, redis, replica_of, sentinel_of
 from tests.support.wait import until
 
@@ -25,13 +25,7 @@ def _server(folder: Path) -> Iterator[Address]:
 
 def read(server: Redis, **settings: Any) -> Reading:
     """What one run finds at `server`."""
-    check = RedisCheck(RedisSettings(port=server.port, timeout=20.0, **settings))
-    try:
-        asked = ask(PRODUCT, check)
-    finally:
-        check.close()
-    assert asked.trouble is None, asked.trouble
-    return asked.reading
+    return reading_of(PRODUCT, RedisCheck(RedisSettings(port=server.port, timeout=20.0, **settings)))
 
 
 def _observe(folder: Path) -> list[Reading]:

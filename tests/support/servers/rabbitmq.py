@@ -4,15 +4,11 @@ It takes six seconds to start, so there is one for all tests of a process (`shar
 their own. Erlang's port mapper, which it would leave behind, is started beside it.
 """
 
-import atexit
 import base64
 import contextlib
 import glob
 import json
 import os
-import random
-import socket
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -23,7 +19,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.server import answers, program, running
+from tests.support.server import answers, program, quiet_ports, running
+from tests.support.servers.shared import Shared
 
 PLUGINS = ("rabbitmq_management", "rabbitmq_prometheus")
 
@@ -87,7 +84,7 @@ def rabbitmq(folder: Path, plugins: Sequence[str] = PLUGINS) -> Iterator[Rabbitm
     found = sorted(glob.glob("/usr/lib/rabbitmq/lib/*/sbin/rabbitmq-server"))
     if not found:
         pytest.skip("rabbitmq-server is not installed (Debian: rabbitmq-server)")
-    *ports, epmd, distribution = _ports(5)
+    *ports, epmd, distribution = quiet_ports(5)
     broker = Rabbitmq(*ports)
     (folder / "enabled_plugins").write_text(f"[{','.join(plugins)}].\n")
     (folder / "rabbitmq.conf").write_text(
@@ -119,24 +116,7 @@ def rabbitmq(folder: Path, plugins: Sequence[str] = PLUGINS) -> Iterator[Rabbitm
         yield broker
 
 
-def shared() -> Rabbitmq:
-    """The broker of this process, which runs until `end_shared` or the end of the process."""
-    if not _shared:
-        stack = contextlib.ExitStack()
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rabbitmq-", ignore_cleanup_errors=True)))
-        broker = stack.enter_context(rabbitmq(folder))
-        atexit.register(end_shared)
-        _shared.append((stack, broker))
-    return _shared[0][1]
-
-
-def end_shared() -> None:
-    """The shared broker is needed no more."""
-    while _shared:
-        _shared.pop()[0].close()
-
-
-_shared: list[tuple[contextlib.ExitStack, Rabbitmq]] = []
+shared = Shared(rabbitmq)
 
 
 def _started(broker: Rabbitmq, plugins: Sequence[str]) -> bool:
@@ -146,14 +126,3 @@ def _started(broker: Rabbitmq, plugins: Sequence[str]) -> bool:
         return bool(broker.api("GET", "overview")["object_totals"])
     except (OSError, urllib.error.URLError, KeyError, ValueError):
         return False
-
-
-def _ports(count: int) -> list[int]:
-    """Free ports that no connection will take while Erlang starts: outside of the range of those."""
-    found: set[int] = set()
-    while len(found) < count:
-        port = random.randint(20000, 32000)
-        with socket.socket() as s, contextlib.suppress(OSError):
-            s.bind(("127.0.0.1", port))
-            found.add(port)
-    return list(found)

@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from outrider.checks.redis.resp import CLOCK, Connection, Reply
+from outrider.checks.redis.resp import Connection, Reply
+from outrider.checks.stream import CLOCK
 from tests.support.server import answers, free_port, program, running
 
 
