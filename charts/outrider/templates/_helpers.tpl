@@ -1,0 +1,92 @@
+{{- define "outrider.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "outrider.fullname" -}}
+{{- $name := include "outrider.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Labels that select pods. They can never be changed: no version in here. */ -}}
+{{- define "outrider.selector" -}}
+app.kubernetes.io/name: {{ include "outrider.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: node
+{{- end -}}
+
+{{- define "outrider.labels" -}}
+{{ include "outrider.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- /* metadata of an object that has the full name. */ -}}
+{{- define "outrider.metadata" -}}
+name: {{ include "outrider.fullname" . }}
+namespace: {{ .Release.Namespace }}
+labels:
+  {{- include "outrider.labels" . | nindent 2 }}
+{{- end -}}
+
+{{- define "outrider.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "outrider.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "outrider.priorityClass" -}}
+{{- if .Values.priorityClass.create -}}
+{{- default (include "outrider.fullname" .) .Values.priorityClass.name -}}
+{{- else -}}
+{{- .Values.priorityClass.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The port of the telemetry, as the configuration has it. */ -}}
+{{- define "outrider.port" -}}
+{{- $config := include "outrider.config" . | fromYaml -}}
+{{- dig "telemetry" "listen" "0.0.0.0:9464" $config | regexFind "[0-9]+$" -}}
+{{- end -}}
+
+{{- /* Who is not root reads root's logs by DAC_READ_SEARCH, and links them where they are held by FOWNER, since link(2) is
+for a file's owner (fs.protected_hardlinks). Kubernetes has no ambient capabilities: the interpreter of the image has both
+as file capabilities, of which it gets what is added here. allowPrivilegeEscalation can stay false, as no_new_privs keeps
+what the runtime has put into the permitted set before. Autopilot lets neither be added; there the files' group helps. */ -}}
+{{- define "outrider.capabilities" -}}
+drop: [ALL]
+{{- if not .Values.presets.gkeAutopilot }}
+add: [DAC_READ_SEARCH{{ if include "outrider.holds" . }}, FOWNER{{ end }}]
+{{- end }}
+{{- end -}}
+
+{{- /* Set where files are kept by hard links. */ -}}
+{{- define "outrider.holds" -}}
+{{- $budget := dig "logs" "hold" "budget" 0 (include "outrider.config" . | fromYaml) -}}
+{{- if not (regexMatch "^0*(\\.0*)?([kKMGT]i?B|B)?$" (toString $budget)) -}}true{{- end -}}
+{{- end -}}
+
+{{- /* JSON of where DogStatsD clients find the collector: {"ports": [8125], "directories": ["/var/run/datadog"]}. */ -}}
+{{- define "outrider.dogstatsd" -}}
+{{- $ports := list -}}
+{{- $directories := list -}}
+{{- range $address := dig "dogstatsd" "listen" list (include "outrider.config" . | fromYaml) -}}
+  {{- if hasPrefix "udp://" $address -}}
+    {{- $ports = append $ports (regexFind "[0-9]+$" $address | int) -}}
+  {{- else -}}
+    {{- $directories = append $directories (regexReplaceAll "^[a-z]+://" $address "" | dir) -}}
+  {{- end -}}
+{{- end -}}
+{{- toJson (dict "ports" ($ports | uniq) "directories" ($directories | uniq)) -}}
+{{- end -}}
