@@ -3,6 +3,7 @@
 # make faults  every fault as a story, as a table        make faults ARGS='--scale 10 -k kill'
 # make soak    random faults until something breaks      make soak ARGS='--minutes 60 --seed 7'
 # make bench   how fast, and at which cost per line       make bench ARGS='--size 200MB --jobs google,datadog'
+# make image   the Dockerfile's targets, without Docker: builds them, runs them, prints their sizes; needs root on Debian
 # All set up what they need in .venv first; the tests' servers come from Debian, where this may install them.
 
 PYTHON ?= python3
@@ -11,14 +12,14 @@ ARGS ?=
 # Tests start outrider by the hundred: without bytecode each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test faults soak bench lint types layers format docs clean
+.PHONY: demo test faults soak bench image lint types layers format docs charts clean
 
 demo: .venv/.core
 	@$(BIN)/outrider demo $(ARGS)
 
 test: .venv/.test
 	@.ci/packages || true
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 3 --dist loadgroup --no-loadscope-reorder)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 3)
 
 faults: .venv/.test
 	@$(BIN)/python -m tests.faults.table $(ARGS)
@@ -28,6 +29,11 @@ soak: .venv/.test
 
 bench: .venv/.test
 	@$(BIN)/python -m bench $(ARGS)
+
+image: .venv/.test
+	@.ci/image/build
+	@$(BIN)/python -m pytest -q tests/images/built.py
+	@$(BIN)/python -m tests.images.archive build/image
 
 lint: .venv/.test
 	$(BIN)/ruff check .
@@ -47,8 +53,11 @@ docs: .venv/.test
 	$(BIN)/outrider schema --reference > docs/configuration.md
 	$(BIN)/python -m tests.checks.coverage > docs/checks.md
 
+charts: .venv/.test
+	@$(BIN)/python -m tests.charts.generated
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/.core: pyproject.toml .ci/venv
 	@.ci/venv "$(PYTHON)" .venv

@@ -1,5 +1,6 @@
-"""For the whole suite: with OUTRIDER_TESTS_NO_SKIP set (as CI does), a skipped test fails the run; examples are the
-same ones in every run unless OUTRIDER_TESTS_EXPLORE is set.
+"""For the whole suite: with OUTRIDER_TESTS_NO_SKIP set (as CI does), a skipped test fails the run, unless it is marked
+`may_skip` with what it would cost to have what it needs; examples are the same ones in every run unless
+OUTRIDER_TESTS_EXPLORE is set.
 """
 
 import os
@@ -8,7 +9,7 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.groups import group
+from tests.support.groups import GroupScheduling, order
 
 # Machines are shared and slow: an example that takes long is not a finding here. What a change is judged by must not be
 # drawn anew each time; OUTRIDER_TESTS_EXPLORE=1 goes looking for examples that nobody has seen yet.
@@ -22,10 +23,14 @@ settings.register_profile(
 settings.load_profile("outrider")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
-        group(items)
+        order(items)
+
+
+@pytest.hookimpl(optionalhook=True)  # of xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> GroupScheduling | None:
+    return GroupScheduling(config, log) if config.getvalue("dist") == "load" else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -39,9 +44,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.skipped and os.environ.get("OUTRIDER_TESTS_NO_SKIP") and not hasattr(report, "wasxfail"):
+    marked = item.get_closest_marker("may_skip")
+    strict = os.environ.get("OUTRIDER_TESTS_NO_SKIP") and not (marked is not None and marked.args)
+    if report.skipped and strict and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped where nothing may be skipped: {report.longrepr}"
     # Tests of broken names log broken names, which cannot be sent from one test process to another.

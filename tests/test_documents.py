@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from outrider.cli.group import main
 from outrider.config import examine_text
 from outrider.exporters.answer import Row, Verdict
 from outrider.exporters.datadog import answers as datadog
 from outrider.exporters.stackdriver import answers as stackdriver
 from outrider.exporters.stackdriver import metric_answers
 
+MANIFEST = "apiVersion:"
 ROOT = Path(__file__).parent.parent
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 
@@ -88,14 +91,25 @@ def test_every_verdict_is_explained() -> None:
 def test_every_configuration_in_the_documents_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"NODE_NAME": "node-1", "NODE_IP": "10.0.0.1", "DD_API_KEY": "key"}.items():
         monkeypatch.setenv(name, value)
-    found = [
+    found = [(page, text) for page, text in _yaml() if not text.startswith(MANIFEST)]
+    assert {page.name for page, _ in found} >= {"README.md", "configuration.md", "datadog.md"}
+    reports = [(page, examine_text(text.encode(), page.name)) for page, text in found]
+    assert [(page.name, [str(p) for p in r.problems]) for page, r in reports if r.config is None] == []
+
+
+def test_every_pod_in_the_documents_is_understood() -> None:
+    found = [(page, text) for page, text in _yaml() if text.startswith(MANIFEST)]
+    assert {page.name for page, _ in found} >= {"autodiscovery.md"}
+    told = [(page.name, CliRunner().invoke(main, ["explain", "-"], input=text)) for page, text in found]
+    assert [(name, result.output) for name, result in told if result.exit_code] == []
+
+
+def _yaml() -> list[tuple[Path, str]]:
+    return [
         (page, text)
         for page in PAGES
         for text in re.findall(r"^```yaml\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     ]
-    assert {page.name for page, _ in found} >= {"README.md", "configuration.md", "datadog.md"}
-    reports = [(page, examine_text(text.encode(), page.name)) for page, text in found]
-    assert [(page.name, [str(p) for p in r.problems]) for page, r in reports if r.config is None] == []
 
 
 def test_the_cases_that_datadog_md_names_exist() -> None:

@@ -541,15 +541,17 @@ def test_inotify_that_says_nothing_is_found_out(root: Path, monkeypatch: pytest.
     monkeypatch.setattr(Inotify, "once", lambda _self, _path: 1 << 20)
     with Watching(root, clock=clock) as watching:
         files = watching.stream("a_b_c/app/0")
-        for n in range(3):
-            assert watching.counters.value("outrider_inotify_fallbacks_total") == 0
+        writes = 0
+        while not watching.counters.value("outrider_inotify_fallbacks_total"):
+            assert writes < 20
             watching.watcher.arm(files)
             with open(path, "ab") as f:
-                f.write(LINE % n)
+                f.write(LINE % writes)
+            writes += 1
             calls = len(watching.stirred)
             clock.advance(POLL_BESIDE_INOTIFY)
             until(lambda calls=calls: len(watching.stirred) > calls)  # type: ignore[misc]
-        until(lambda: watching.counters.value("outrider_inotify_fallbacks_total") == 1)
+    assert writes >= 3, "a single one may be an event that is late"
 
 
 def test_an_event_that_is_only_late_is_not_silence(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
