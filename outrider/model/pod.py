@@ -41,12 +41,44 @@ class Container(msgspec.Struct, frozen=True, omit_defaults=True):
     env: dict[str, str] = {}
 
 
+class Port(msgspec.Struct, frozen=True, gc=False):
+    """A port that a container declares."""
+
+    number: int
+    name: str = ""
+
+
+class Inside(msgspec.Struct, frozen=True):
+    """What of a container an annotation may refer to: its ports, lowest first, and those variables that annotations
+    name, with their plain values (None: the specification takes it from elsewhere, such as a Secret).
+    """
+
+    name: str
+    ports: tuple[Port, ...] = ()
+    env: dict[str, str | None] = {}
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where a pod that asks for checks is, and whether it serves. `ip` is "" until it has one; `ready` as its condition
+    says; `over`: it is being deleted, or has ended. `containers` are in the order of the specification.
+    `host_network`: its address is the node's, where others listen too.
+    """
+
+    ip: str = ""
+    ready: bool = False
+    over: bool = False
+    containers: tuple[Inside, ...] = ()
+    host_network: bool = False
+
+
 class Pod(msgspec.Struct, frozen=True, omit_defaults=True):
     """One pod of this node. `uid` is the uid its log directory carries (see `Stream.uid`).
 
     The fields from `qos` on are its details: read only where something needs them (`outrider.kube.pods.from_config`),
     at their defaults if they are not known. `qos`, `priority_class`, `runtime_class` and `phase` are as Kubernetes
     spells them; `claims` are the PersistentVolumeClaims that its volumes use; `containers` is by container name.
+    `endpoint` is of pods that ask for checks by annotation, and of now alone: it is not remembered over a restart,
+    since the address may be another pod's by then.
     """
 
     uid: str
@@ -62,3 +94,4 @@ class Pod(msgspec.Struct, frozen=True, omit_defaults=True):
     phase: str = ""
     claims: tuple[str, ...] = ()
     containers: dict[str, Container] = {}
+    endpoint: Endpoint | None = None
