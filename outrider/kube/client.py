@@ -13,6 +13,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from http.client import HTTPResponse, IncompleteRead
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +25,8 @@ from outrider.model.connections import FAILURES, Connections, headers_of
 MAX_BODY = 256 << 20
 MAX_LINE = 16 << 20
 CONNECT_TIMEOUT = 5.0
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/"
+"""Where leases are, of all namespaces."""
 
 
 class Token(Protocol):
@@ -47,8 +50,8 @@ class TokenFile:
 class KubeError(Exception):
     """A request that brought nothing.
 
-    `kind` is the counter's label: unauthorized, forbidden, gone, throttled, server, rejected, certificate, connection,
-    timeout, garbage or token. `retry_after` is the server's wish in seconds (0 if it has none).
+    `kind` is the counter's label: unauthorized, forbidden, missing, conflict, gone, throttled, server, rejected,
+    certificate, connection, timeout, garbage or token. `retry_after` is the server's wish in seconds (0: none).
     """
 
     def __init__(self, kind: str, text: str, retry_after: float = 0.0) -> None:
@@ -57,7 +60,7 @@ class KubeError(Exception):
 
 
 class KubeClient:
-    """GET requests to one server; `close` from another thread ends the one that is under way."""
+    """Requests to one server, one at a time; `close` from another thread ends the one that is under way."""
 
     def __init__(
         self,
@@ -77,15 +80,25 @@ class KubeClient:
 
     def get(self, path: str, params: Mapping[str, str], accept: str, timeout: float = 30.0) -> bytes:
         """The whole body of a 200 answer, within `timeout` seconds. Raises KubeError."""
+        return self._whole(_Request("GET", path, params, accept), timeout)
+
+    def write(self, method: str, path: str, body: bytes, timeout: float) -> bytes:
+        """What the server made of `body`, a JSON object that is created (POST) or takes the place of another (PUT).
+        Raises KubeError, of kind `conflict` if somebody else was faster.
+        """
+        return self._whole(_Request(method, path, {}, "application/json", body), timeout)
+
+    def _whole(self, request: "_Request", timeout: float) -> bytes:
+        where = f"{request.method} {self.url}{request.path}"
         deadline = self._clock.monotonic() + timeout
         body = bytearray()
-        with contextlib.closing(self._stream(path, params, accept, timeout)) as chunks:
+        with contextlib.closing(self._stream(request, timeout)) as chunks:
             for chunk in chunks:
                 body += chunk
                 if self._clock.monotonic() > deadline:
-                    raise KubeError("timeout", f"GET {self.url}{path}: not all of it came within {timeout:.0f} s")
+                    raise KubeError("timeout", f"{where}: not all of it came within {timeout:.0f} s")
                 if len(body) > MAX_BODY:
-                    raise KubeError("garbage", f"GET {self.url}{path}: an answer of more than {MAX_BODY >> 20} MiB")
+                    raise KubeError("garbage", f"{where}: an answer of more than {MAX_BODY >> 20} MiB")
         return bytes(body)
 
     def lines(self, path: str, params: Mapping[str, str], accept: str, silence: float) -> Generator[bytes, None, None]:
@@ -94,7 +107,7 @@ class KubeClient:
         Raises KubeError, of kind `timeout` when nothing has come for `silence` seconds.
         """
         rest = b""
-        with contextlib.closing(self._stream(path, params, accept, silence)) as chunks:
+        with contextlib.closing(self._stream(_Request("GET", path, params, accept), silence)) as chunks:
             for chunk in chunks:
                 *whole, rest = (rest + chunk).split(b"\n")
                 yield from filter(bytes.strip, whole)
@@ -108,22 +121,23 @@ class KubeClient:
             if self._open is not None:
                 _shut(self._open)
 
-    def _stream(
-        self, path: str, params: Mapping[str, str], accept: str, timeout: float
-    ) -> Generator[bytes, None, None]:
-        headers = {"Accept": accept, "User-Agent": "outrider"}
+    def _stream(self, request: "_Request", timeout: float) -> Generator[bytes, None, None]:
+        headers = {"Accept": request.accept, "User-Agent": "outrider"}
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
         if self._token is not None:
             headers["Authorization"] = f"Bearer {_read(self._token)}"
-        target = f"{urlsplit(self.url).path}{path}?{urlencode(params)}".rstrip("?")
+        target = f"{urlsplit(self.url).path}{request.path}?{urlencode(request.params)}".rstrip("?")
         try:
-            with self._connections().request("GET", None, headers, self._sent, target, timeout) as response:
-                self._check(path, response)
+            connections = self._connections()
+            with connections.request(request.method, request.body, headers, self._sent, target, timeout) as response:
+                self._check(request, response)
                 while chunk := response.read1(65536):
                     yield chunk
                 if response.length:
                     raise IncompleteRead(b"", response.length)
         except FAILURES as e:
-            raise self._error(path, e, timeout) from e
+            raise self._error(request, e, timeout) from e
         finally:
             with self._lock:
                 self._open = None
@@ -153,15 +167,19 @@ class KubeClient:
             context.verify_mode = ssl.CERT_NONE
         return context
 
-    def _check(self, path: str, response: HTTPResponse) -> None:
+    def _check(self, request: "_Request", response: HTTPResponse) -> None:
         status = response.status
-        if status == 200:
+        if status in (200, 201):
             return
-        where = f"GET {self.url}{path} answered {status}"
+        where = f"{request.method} {self.url}{request.path} answered {status}"
         if status == 401:
             raise KubeError("unauthorized", f"{where}: the bearer token is not accepted (expired?); see kube.token")
         if status == 403:
-            raise KubeError("forbidden", f"{where}: the service account lacks a right; {_right(path)}")
+            raise KubeError("forbidden", f"{where}: the service account lacks a right; {_right(request.path)}")
+        if status == 404 and request.path.startswith(LEASES):
+            raise KubeError("missing", f"{where}: there is no such object")
+        if status == 409:
+            raise KubeError("conflict", f"{where}: somebody else has changed it")
         if status == 410:
             raise KubeError("gone", f"{where}: the resource version is too old")
         if status == 429 or status >= 500:
@@ -169,14 +187,23 @@ class KubeClient:
             raise KubeError(kind, where, _retry_after(headers_of(response).get("Retry-After")))
         raise KubeError("rejected", f"{where}; see kube.url")
 
-    def _error(self, path: str, error: Exception, timeout: float) -> KubeError:
-        where = f"GET {self.url}{path}"
+    def _error(self, request: "_Request", error: Exception, timeout: float) -> KubeError:
+        where = f"{request.method} {self.url}{request.path}"
         if isinstance(error, ssl.SSLError):
             self._pool = None  # the CA file is read again: it may have been replaced
             return KubeError("certificate", f"{where}: {error}; see kube.ca")
         if isinstance(error, TimeoutError):
             return KubeError("timeout", f"{where}: silent for {timeout:.0f} s")
         return KubeError("connection", f"{where}: {error}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    params: Mapping[str, str]
+    accept: str
+    body: bytes | None = None
 
 
 def _read(token: Token) -> str:
@@ -192,6 +219,10 @@ def _read(token: Token) -> str:
 def _right(path: str) -> str:
     if path == "/pods":
         return "it needs `get` on nodes/pods (fine-grained kubelet authorization) or nodes/proxy"
+    if path.startswith(LEASES):
+        return "it needs `get`, `create` and `update` on leases (coordination.k8s.io) in this namespace"
+    if path.endswith("/events"):
+        return "it needs `list` and `watch` on events"
     return "it needs `list` and `watch` on pods"
 
 

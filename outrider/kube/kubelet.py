@@ -34,7 +34,7 @@ class KubeletSource:
         self._every, self._gap = every, gap
         self._backoff = Backoff(retry)
         self._pulse = Pulse(f"kubelet {client.url}", 3 * every + 30, clock, counters)
-        self._lists = counters.counter("outrider_kube_lists_total", "Whole pod lists that were read.")
+        self._lists = counters.counter("outrider_kube_lists_total", "Whole lists that were read.")
         self._wake = threading.Event()
         self._stopping = threading.Event()
 

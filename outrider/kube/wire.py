@@ -11,6 +11,7 @@ import msgspec
 
 from outrider.kube.details import UNREADABLE, Details, read_details
 from outrider.kube.endpoint import asks, read_endpoint
+from outrider.kube.listwatch import Line
 from outrider.kube.owners import OwnerReference, controller_of, owner_of
 from outrider.model.pod import Pod
 
@@ -40,7 +41,7 @@ class _ListMeta(msgspec.Struct, rename={"resource_version": "resourceVersion", "
     token: str = ""
 
 
-class _PodList(msgspec.Struct):
+class _List(msgspec.Struct):
     metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
     items: list[msgspec.Raw] | None = None
 
@@ -83,7 +84,15 @@ class Change(NamedTuple):
     partial: bool = False
 
 
-_pod_list = msgspec.json.Decoder(_PodList)
+class Items(NamedTuple):
+    """One page of a list of any kind, each item as it came."""
+
+    items: list[bytes]
+    resource_version: str
+    next: str
+
+
+_list = msgspec.json.Decoder(_List)
 _pod_object = msgspec.json.Decoder(_PodObject)
 _watch_event = msgspec.json.Decoder(_WatchEvent)
 _versioned = msgspec.json.Decoder(_Versioned)
@@ -96,7 +105,7 @@ def read_list(body: bytes, details: bool = False) -> PodPage:
     Raises ValueError if the body as a whole is not such a list; unreadable items are left out and counted.
     """
     try:
-        page = _pod_list.decode(body)
+        page = _list.decode(body)
     except UNREADABLE as e:
         raise ValueError(f"not a pod list: {e}") from e
     pods, bad, partial = [], 0, 0
@@ -116,21 +125,36 @@ def read_change(line: bytes, details: bool = False) -> Change:
 
     Raises ValueError if it is not a watch event of a known type.
     """
+    said, item = read_line(line)
+    if said.type in ("ERROR", "BOOKMARK"):
+        return Change(*said[:2], code=said.code, message=said.message)
+    pod, whole = _pod(item, details)
+    return Change(said.type, said.resource_version, pod, partial=not whole)
+
+
+def read_items(body: bytes) -> Items:
+    """A page of a list of any kind. Raises ValueError if it is none."""
+    try:
+        page = _list.decode(body)
+    except UNREADABLE as e:
+        raise ValueError(f"not a list: {e}") from e
+    return Items([bytes(item) for item in page.items or ()], page.metadata.resource_version, page.metadata.token)
+
+
+def read_line(line: bytes) -> tuple[Line, bytes]:
+    """One line of a watch of any kind, and the object in it. Raises ValueError if it is none of a known type."""
     try:
         event = _watch_event.decode(line)
         if event.type == "ERROR":
             status = _failure.decode(event.object)
             code = 410 if status.reason in ("Expired", "Gone") else status.code
-            return Change("ERROR", code=code, message=status.message or status.reason)
+            return Line("ERROR", code=code, message=status.message or status.reason), b""
         version = _versioned.decode(event.object).metadata.resource_version
-        if event.type == "BOOKMARK":
-            return Change("BOOKMARK", version)
-        if event.type in ("ADDED", "MODIFIED", "DELETED"):
-            pod, whole = _pod(event.object, details)
-            return Change(event.type, version, pod, partial=not whole)
     except UNREADABLE as e:
         raise ValueError(f"not a watch event: {e}") from e
-    raise ValueError(f"not a watch event of a known type: {event.type!r}")
+    if event.type not in ("BOOKMARK", "ADDED", "MODIFIED", "DELETED"):
+        raise ValueError(f"not a watch event of a known type: {event.type!r}")
+    return Line(event.type, version), bytes(event.object)
 
 
 def log_uid(uid: str, annotations: dict[str, str]) -> str:
@@ -146,7 +170,7 @@ def log_uid(uid: str, annotations: dict[str, str]) -> str:
     return annotations.get(CONFIG_HASH) or annotations.get(CONFIG_MIRROR) or uid
 
 
-def _pod(raw: msgspec.Raw, details: bool) -> tuple[Pod, bool]:
+def _pod(raw: bytes, details: bool) -> tuple[Pod, bool]:
     """The pod, and whether all that was wanted of it could be read. Raises ValueError if its metadata cannot be."""
     try:
         item = _pod_object.decode(raw)

@@ -7,6 +7,7 @@ import pytest
 
 from outrider.kube.api import ApiSource
 from outrider.kube.client import KubeClient, TokenFile
+from outrider.kube.listwatch import Pace
 from outrider.kube.pods import Pods
 from outrider.model.clock import SystemClock
 from outrider.model.counters import Counters
@@ -29,7 +30,7 @@ def start(kube: FakeKube, counters: Counters, run: Callable[..., Pods]) -> Start
         clock = SystemClock()
         client = KubeClient(kube.url, TokenFile(token) if token else None, None, clock)
         source = ApiSource(
-            client, "node-1", clock, counters, watch=watch, grace=grace, gap=0.02, retry=retry, details=details
+            client, "node-1", clock, counters, pace=Pace(watch, grace, gap=0.02, retry=retry), details=details
         )
         return run(source, tell)
 
