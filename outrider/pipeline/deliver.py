@@ -20,11 +20,12 @@ from dataclasses import dataclass
 
 from outrider.exporters.answer import Answer, Verdict
 from outrider.exporters.block import apart, spelled
-from outrider.exporters.destination import LogDestination
+from outrider.exporters.destination import Destination
 from outrider.model.clock import Clock
 from outrider.model.counters import Counters
 from outrider.pipeline.deadletters import DeadLetters
 from outrider.pipeline.pauses import Backoff
+from outrider.pipeline.taps import Shipped, Taps
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +57,15 @@ class Delivery:
     def __init__(
         self,
         name: str,
-        destination: LogDestination,
+        destination: Destination,
         dead_letters: DeadLetters,
         clock: Clock,
         counters: Counters,
         stop: threading.Event,
+        taps: Taps | None = None,
     ) -> None:
         self.name = name
+        self._taps = taps or Taps()
         self._troubles: dict[int, tuple[float, str]] = {}  # by sender: what one says says nothing about another
         self._destination = destination
         self._dead_letters = dead_letters
@@ -105,6 +108,8 @@ class Delivery:
             self._requests[answer.verdict].add()
             self._report(answer)
             left = self._left(part, answer, refused)
+            if self._taps.open:
+                self._show(part, answer, left)
             todo += reversed(left)
             if answer.verdict in (Verdict.ACCEPTED, Verdict.SPLIT) or not left:
                 backoff.over()
@@ -166,6 +171,11 @@ class Delivery:
             case Verdict.REFRESH:
                 self._destination.refresh()
         return [part]
+
+    def _show(self, part: _Part, answer: Answer, left: list[_Part]) -> None:
+        settled = answer.verdict in (Verdict.ACCEPTED, Verdict.PARTIAL) or not left
+        glance = self._destination.glance
+        self._taps.offer(Shipped(self.name, part.pieces, part.common, len(part.places), answer, settled, glance))
 
     def _send(self, part: _Part) -> Answer:
         return self._attempt(lambda: self._destination.send(part.pieces, part.common))
