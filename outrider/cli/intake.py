@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+from functools import cache
 
 import click
 
@@ -42,6 +43,16 @@ import click
 @click.option(
     "--api-key", envvar="OUTRIDER_INTAKE_API_KEY", metavar="KEY", help="The DD-API-KEY to accept; not given: any."
 )
+@click.option(
+    "--collector",
+    "collectors",
+    multiple=True,
+    metavar="URL",
+    default=["http://127.0.0.1:9464"],
+    show_default=True,
+    envvar="OUTRIDER_INTAKE_COLLECTOR",
+    help="Where a collector's telemetry is, on this machine, whose ledger the console shows. May be repeated.",
+)
 def intake(
     host: str,
     port: int,
@@ -50,15 +61,19 @@ def intake(
     seed: int | None,
     keep: int,
     api_key: str | None,
+    collectors: tuple[str, ...],
 ) -> None:
     """Stand in for Cloud Logging, Cloud Monitoring and Datadog, with a live console at the printed address."""
+    from outrider.checks.found import pairs
     from outrider.intake import Intake
 
     stopped = threading.Event()
     try:
-        server = Intake(host, port, grpc_port, faults, seed, keep, api_key=api_key).start()
+        server = Intake(
+            host, port, grpc_port, faults, seed, keep, api_key=api_key, collectors=collectors, names=cache(pairs)
+        ).start()
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--fault") from None
+        raise click.BadParameter(str(error), param_hint="--fault or --collector") from None
     except ImportError as error:
         raise click.ClickException(f"gRPC needs the extra: pip install 'outrider[intake]' ({error})") from None
     except (OSError, OverflowError) as error:

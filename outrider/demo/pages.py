@@ -24,15 +24,22 @@ class Pages:
         except ValueError as e:
             raise self.strange(e) from e
 
+    def tell(self, path: str, what: Any) -> None:
+        """Post `what` as JSON."""
+        self._answered("POST", path, body=orjson.dumps(what))
+
     def strange(self, why: Exception) -> DemoError:
         """For an answer that is in order and says something else than was to be expected."""
         return DemoError(f"{self._name} gave an answer that is not understood: {why!r}")
 
     def _get(self, path: str) -> bytes:
+        return self._answered("GET", path)
+
+    def _answered(self, method: str, path: str, **more: Any) -> bytes:
         try:
-            answer = self._http.request("GET", self._url + path)
+            answer = self._http.request(method, self._url + path, **more)
         except urllib3.exceptions.HTTPError as e:
             raise DemoError(f"{self._name} cannot be reached: {e}") from e
         if answer.status != 200:
-            raise DemoError(f"{self._name} answered {answer.status} to GET {path}: {answer.data[:200]!r}")
+            raise DemoError(f"{self._name} answered {answer.status} to {method} {path}: {answer.data[:200]!r}")
         return answer.data

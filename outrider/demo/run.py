@@ -107,6 +107,8 @@ def run(options: Options, outrider: Sequence[str] = OUTRIDER) -> Summary:
         }
         node, sidecar = (stack.enter_context(_program(outrider, name, *told, root)) for name, told in programs.items())
         stack.enter_context(api)
+        telemetry = [child.wait_for(_TELEMETRY, _START) for child in (node, sidecar)]
+        Pages("the intake", url).tell("/intake/collectors", {"collectors": telemetry})
         show = stack.enter_context(display(options.plain))
         demo = _Demo(workload, load, url, _Children(intake, redis.child, node, sidecar), show)
         stack.callback(demo.stop_writing)

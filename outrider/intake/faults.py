@@ -55,6 +55,8 @@ PARTIAL = "partial"
 _LOST = "lost-ack"
 _ANSWERS = [*sorted({*GOOGLE, *MONITORING, *DATADOG}), PARTIAL]
 _CONNECTION = ("hang", "reset", _LOST)
+KNOWN = (*_ANSWERS, *_CONNECTION)
+"""The names of all faults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,8 @@ class Fault:
     def parse(cls, spec: str) -> "Fault":
         """`503`, `503:0.2`, `lost-ack:0.01`; ValueError that names the known faults and the form."""
         name, colon, chance = spec.strip().partition(":")
-        if name not in _ANSWERS and name not in _CONNECTION:
-            known = ", ".join((*_ANSWERS, *_CONNECTION))
+        if name not in KNOWN:
+            known = ", ".join(KNOWN)
             raise ValueError(f"unknown fault {name!r} in {spec!r}: use one of {known}, with :PROBABILITY if not always")
         try:
             probability = float(chance) if colon else 1.0

@@ -12,12 +12,14 @@ It may be stopped and started again: it comes back on the same ports with everyt
 outage looks like from outside.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from outrider.intake import looking, plots
 from outrider.intake.api import Api
 from outrider.intake.clock import Clock, SystemClock
+from outrider.intake.collectors import Collectors
 from outrider.intake.datadog.api import Datadog
 from outrider.intake.datadog.key import Key
 from outrider.intake.datadog.metric_routes import routes as metric_routes
@@ -30,6 +32,7 @@ from outrider.intake.monitoring.api import Monitoring
 from outrider.intake.monitoring.routes import routes as monitoring_routes
 from outrider.intake.monitoring.store import SeriesStore
 from outrider.intake.routes import routes
+from outrider.intake.routes_control import Pair, Shelf, Shown
 from outrider.intake.routes_control import routes as control_routes
 from outrider.intake.server_rest import Server
 from outrider.intake.store import Store
@@ -47,7 +50,8 @@ class Intake:
     `port` 0 takes a free port; `grpc_port` None leaves gRPC off and needs nothing installed for it. `faults` are specs
     as in `Fault.parse`, drawn with `seed`. `keep` bounds the entries held in full, never the counters. `clock` replaces
     the time of receipt (`now()` and `monotonic()` in seconds). `api_key` is the only DD-API-KEY that is
-    right; None takes any. Raises ValueError for a bad fault.
+    right; None takes any. `collectors` are the telemetry of collectors whose ledgers the console shows, `names`
+    tells it what is one metric at Datadog and at Google. Raises ValueError for a bad fault or collector.
     """
 
     def __init__(
@@ -60,12 +64,14 @@ class Intake:
         keep: int = KEEP,
         clock: Clock | None = None,
         api_key: str | None = None,
+        collectors: Iterable[str] = (),
+        names: Callable[[], Sequence[Pair]] = tuple,
     ) -> None:
         self.host = host
         self.port = port
         self.grpc_port = grpc_port
         clock = clock or SystemClock()
-        self._faults = Faults(faults, seed)
+        self._faults, self._collectors = Faults(faults, seed), Collectors(collectors)
         self._api = Api(Store(clock, keep), clock, self._faults)
         self._key = Key(api_key)
         self._datadog = Datadog(LogStore(clock, keep), clock, self._faults, self._key)
@@ -76,19 +82,24 @@ class Intake:
             monitoring_routes(self._monitoring),
             datadog_routes(self._datadog),
             metric_routes(self._metrics),
-            control_routes(
-                self.stats,
-                self._faults,
-                {
-                    "entries": self._api.store,
-                    "logs": self._datadog.store,
-                    "time_series": self._monitoring.store,
-                    "points": self._metrics.store,
-                },
-            ),
+            control_routes(self._shown(names), self._faults, self._collectors),
         )
         self._rest: Server | None = None
         self._grpc: GrpcServer | None = None
+
+    def _shown(self, names: Callable[[], Sequence[Pair]]) -> Shown:
+        shelves = {
+            "entries": Shelf(self._api.store, looking.of_cloud_logging),
+            "logs": Shelf(self._datadog.store, looking.of_datadog),
+            "time_series": Shelf(self._monitoring.store, looking.of_words),
+            "points": Shelf(self._metrics.store, looking.of_words),
+        }
+        return Shown(self.stats, shelves, self._plots, names)
+
+    def _plots(self, names: Sequence[str]) -> dict[str, plots.Plot]:
+        with self._monitoring.store.lock:
+            found = plots.of_monitoring(names, self._monitoring.store.all())
+        return found | plots.of_datadog(names, self._metrics.store.points())
 
     def start(self) -> Self:
         """Listen. OSError if a port is taken, ImportError if gRPC is wanted but not installed."""

@@ -112,6 +112,7 @@ class Store:
         """Count a write request by its HTTP status or the name of its fault, and its size in bytes."""
         with self._changed:
             self._tally.requests[outcome] += 1
+            self._tally.pace.asked(self._clock.monotonic())
             self._tally.compressed += compressed
             self._tally.uncompressed += uncompressed
 

@@ -16,20 +16,31 @@ class Pace:
     def __init__(self, start: float) -> None:
         self._start = start
         self._per_second: Counter[int] = Counter()
+        self._requests: Counter[int] = Counter()
 
     def arrived(self, entries: int, now: float) -> None:
-        """Note that `entries` were written at `now`, and forget seconds that left the window."""
+        """Note that `entries` were written at `now`."""
+        self._note(self._per_second, entries, now)
+
+    def asked(self, now: float) -> None:
+        """Note that a write request came at `now`."""
+        self._note(self._requests, 1, now)
+
+    def _note(self, per_second: Counter[int], n: int, now: float) -> None:
+        """Add `n`, and forget seconds that left the window."""
         second = int(now)
-        self._per_second[second] += entries
-        for old in [past for past in self._per_second if past <= second - _SECONDS]:
-            del self._per_second[old]
+        per_second[second] += n
+        for old in [past for past in per_second if past <= second - _SECONDS]:
+            del per_second[old]
 
     def snapshot(self, now: float) -> dict[str, Any]:
-        """`per_second`, `rate` and `uptime`, JSON-ready."""
+        """`per_second`, `requests_per_second`, `rate` and `uptime`, JSON-ready."""
         second = int(now)
-        window = [self._per_second[past] for past in range(second - _SECONDS + 1, second + 1)]
+        seconds = range(second - _SECONDS + 1, second + 1)
+        window = [self._per_second[past] for past in seconds]
         return {
             "per_second": window,
+            "requests_per_second": [self._requests[past] for past in seconds],
             "rate": sum(window[-_RATE_OVER - 1 : -1]) / _RATE_OVER,
             "uptime": now - self._start,
         }

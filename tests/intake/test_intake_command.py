@@ -1,6 +1,7 @@
 """`outrider intake` as a process: it says where it is, serves, and ends cleanly."""
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -32,7 +33,7 @@ def test_it_prints_its_address_and_ends_cleanly(process: "subprocess.Popen[str]"
     url = re.search(r"http://127\.0\.0\.1:\d+", line)
     assert url is not None, line
     with urllib.request.urlopen(url[0] + "/intake/faults", timeout=5) as answer:
-        assert answer.read() == b'{"faults":["503:0.5"]}'
+        assert json.load(answer)["faults"] == ["503:0.5"]
     process.send_signal(number)
     assert process.wait(5) == 0
     said = process.stderr.read()

@@ -96,6 +96,7 @@ class MetricStore:
         """Count a write request to `path` by its HTTP status or the name of its fault, and its size in bytes."""
         with self._changed:
             self._requests[outcome] += 1
+            self._pace.asked(self._clock.monotonic())
             self._paths[path] += 1
             self._numbers["compressed"] += compressed
             self._numbers["uncompressed"] += uncompressed

@@ -36,7 +36,7 @@ def search(records: list[Record], request: Any, now: int) -> dict[str, Any]:
     wanted = _object(request, "filter")
     page = _object(request, "page")
     start, end = _moment(wanted.get("from", "now-15m"), now), _moment(wanted.get("to", "now"), now)
-    predicate = _predicate(wanted.get("query", "*"))
+    predicate = parse_query(wanted.get("query", "*"))
     sort, limit = request.get("sort", "-timestamp"), page.get("limit", _DEFAULT_PAGE)
     if sort not in ("timestamp", "-timestamp"):
         raise _invalid("sort must be timestamp or -timestamp")
@@ -95,17 +95,22 @@ def _behind(found: list[_Found], cursor: Any, descending: bool) -> list[_Found]:
 
 def _event(record: Record) -> dict[str, Any]:
     """The log in the form of the search API (`Log` of the client)."""
+    return {"id": f"{record.seq:016x}", "type": "log", "attributes": attributes(record)}
+
+
+def attributes(record: Record) -> dict[str, Any]:
+    """What the search knows of a log."""
     log = record.log()
     known = tags(log) + ([f"source:{log['ddsource']}"] if log.get("ddsource") else [])
-    attributes = {
+    found = {
         "timestamp": format_timestamp(record.timestamp * MILLISECOND),
         "status": status(log.get("status")),
         "message": log.get("message", ""),
         "tags": known,
         "attributes": {name: value for name, value in log.items() if name not in RESERVED},
     }
-    attributes.update({new: log[old] for new, old in (("service", "service"), ("host", "hostname")) if old in log})
-    return {"id": f"{record.seq:016x}", "type": "log", "attributes": attributes}
+    found.update({new: log[old] for new, old in (("service", "service"), ("host", "hostname")) if old in log})
+    return found
 
 
 def status(given: Any) -> str:
@@ -118,7 +123,8 @@ def status(given: Any) -> str:
     return next((_SYSLOG[number] for prefix, number in _PREFIXES.items() if text.startswith(prefix)), "info")
 
 
-def _predicate(query: Any) -> _Predicate:
+def parse_query(query: Any) -> _Predicate:
+    """What a query asks of the attributes of an event. Raises PlainError if it is not understood."""
     if not isinstance(query, str):
         raise _invalid("filter.query must be a string")
     parts: list[_Predicate] = []

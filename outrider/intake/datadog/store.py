@@ -106,6 +106,7 @@ class LogStore:
         """Count a request by its HTTP status or the name of its fault, and its size in bytes."""
         with self._changed:
             self._requests[outcome] += 1
+            self._pace.asked(self._clock.monotonic())
             self._numbers["compressed"] += compressed
             self._numbers["uncompressed"] += uncompressed
 

@@ -146,6 +146,7 @@ class SeriesStore:
         """Count a write request by its HTTP status or the name of its fault, and its size in bytes."""
         with self.lock:
             self._requests[outcome] += 1
+            self._pace.asked(self._clock.monotonic())
             self._bytes["compressed"] += compressed
             self._bytes["uncompressed"] += uncompressed
 
