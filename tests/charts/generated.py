@@ -1,8 +1,9 @@
 """What in `charts/` is written by a program: `make charts` writes it, a test compares.
 
 From the typed configuration and the comments of `values.yaml`: each chart's schema and the table in its README. From
-the node's chart: the templates that the library shares with it, under its own prefix. From Helm: what every example
-renders to, and values for third-party charts, which are the library's own pieces under the keys of those charts.
+the model of a pod with a sidecar: the policy that injects one. From the node's chart: the templates that the library
+shares with it, under its own prefix. From Helm: what every example renders to, and values for third-party charts, which
+are the library's own pieces under the keys of those charts.
 """
 
 import json
@@ -13,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from outrider.wiring import policy
+from outrider.wiring.text import dump
 from tests.charts import values_file
 from tests.charts.rendering import EXAMPLES, NODE, SIDECAR, examples, golden, rendered, sidecar_pieces
 
@@ -43,6 +46,7 @@ def files() -> Iterator[tuple[Path, str]]:
         readme = (chart / "README.md").read_text("utf-8")
         before, _, after = _TABLE.split(readme)
         yield chart / "README.md", f"{before}{values_file.table(values)}\n{after}"
+    yield NODE / "files" / "injection.yaml", dump(policy.policy()["spec"])
     shared = (NODE / "templates" / "_exporters.tpl").read_text("utf-8")
     yield SIDECAR / "templates" / "_exporters.tpl", shared.replace('"outrider.', '"outrider-sidecar.')
     for name, _, _, path in examples():
@@ -62,20 +66,9 @@ def third_party(name: str) -> str:
         for parent in parents:
             place = place.setdefault(parent, {})
         place[last] = pieces[piece]
-    return (
-        "# Made of sidecar.yaml by `make charts`. For a release of this name; the ConfigMap comes with it.\n"
-        + yaml.dump(values, Dumper=_Blocks, sort_keys=False, width=120)
+    return "# Made of sidecar.yaml by `make charts`. For a release of this name; the ConfigMap comes with it.\n" + dump(
+        values
     )
-
-
-class _Blocks(yaml.SafeDumper):
-    """Texts of several lines as blocks, so that a configuration can be read."""
-
-    def represent_str(self, data: str) -> yaml.ScalarNode:
-        return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
-
-
-_Blocks.add_representer(str, _Blocks.represent_str)
 
 
 def main() -> None:

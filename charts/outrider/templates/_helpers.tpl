@@ -90,3 +90,37 @@ add: [DAC_READ_SEARCH{{ if include "outrider.holds" . }}, FOWNER{{ end }}]
 {{- end -}}
 {{- toJson (dict "ports" ($ports | uniq) "directories" ($directories | uniq)) -}}
 {{- end -}}
+
+{{- /* JSON of the ports that the exporters of a configuration send to: {"tcp": ["443"], "udp": []}. */ -}}
+{{- define "outrider.exporterPorts" -}}
+{{- $ports := list -}}
+{{- $udp := list -}}
+{{- range $exporter := .exporters -}}
+  {{- $kind := $exporter.kind | default "stackdriver" -}}
+  {{- if has $kind (list "stackdriver" "datadog") -}}
+    {{- range $key := list "logs_endpoint" "metrics_endpoint" -}}
+      {{- $url := index $exporter $key | default "https://default" | urlParse -}}
+      {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (eq $url.scheme "http" | ternary "80" "443") -}}
+      {{- $ports = append $ports $port -}}
+    {{- end -}}
+    {{- if hasPrefix "udp://" ($exporter.statsd | default "") -}}
+      {{- $udp = append $udp (regexFind "[0-9]+$" $exporter.statsd) -}}
+    {{- end -}}
+    {{- if eq $kind "stackdriver" -}}{{- $ports = append $ports "443" -}}{{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- toJson (dict "tcp" $ports "udp" $udp) -}}
+{{- end -}}
+
+{{- /* The way to GKE's metadata server, for names and credentials. */ -}}
+{{- define "outrider.metadataServer" -}}
+{{- if or .Values.presets.gke .Values.presets.gkeAutopilot -}}
+# GKE's metadata server: names and credentials.
+- to:
+    - ipBlock: {cidr: 169.254.169.254/32}
+    - ipBlock: {cidr: 169.254.169.252/32}
+  ports:
+    - {port: 80, protocol: TCP}
+    - {port: 988, protocol: TCP}
+{{- end -}}
+{{- end -}}
