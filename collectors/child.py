@@ -157,10 +157,10 @@ class Child:
 
     # -- questions ----------------------------------------------------------------------------------------------------
 
-    def ask(self, what: str) -> int:
+    def ask(self, what: str, about: object = None) -> int:
         """Put a question; its number, under which `hear` has the answer."""
         self._number += 1
-        self._say({"ask": what, "number": self._number})
+        self._say({"ask": what, "number": self._number, "about": about})
         return self._number
 
     def hear(self, asked: int, timeout: float) -> Any:

@@ -29,11 +29,13 @@ from collectors.dealing import deal
 from collectors.judging import judged_by_child, problems
 from collectors.line import LineError
 from collectors.reload import Nodes, Runs, make_node
+from collectors.tapping import TappedFleet
 from outrider.config import Config
 from outrider.model.clock import Clock
 from outrider.model.counters import Counters, Family
 from outrider.model.shard import Shard
 from outrider.pipeline.ceilings import SharedBuckets
+from outrider.pipeline.destinations import used
 from outrider.pipeline.merging import merged
 from outrider.pipeline.telemetry import NoLedgerError, Telemetry
 
@@ -95,11 +97,11 @@ class Fleet:
             return False
         log.info("the configuration has changed and can be used: the workers change over to it")
         with self._lock:
-            listen = self.config.telemetry.listen
+            telemetry = self.config.telemetry
             self.config, self.text = new.config, new.text
             for child in self._children:
                 child.hand_over()
-        if self.config.telemetry.listen != listen:
+        if self.config.telemetry != telemetry:
             self._telemetry.stop()
             self._telemetry = self._make_telemetry()
             self._telemetry.start()
@@ -154,15 +156,16 @@ class Fleet:
 
     def _make_telemetry(self) -> Telemetry:
         health, ready = partial(self._first_trouble, "health"), partial(self._first_trouble, "ready")
-        return Telemetry(self.config.telemetry.listen, self.readings, health, ready, self._ledger)
+        telemetry, taps = self.config.telemetry, TappedFleet(lambda: used(self.config), self._asked)
+        return Telemetry(telemetry.listen, self.readings, health, ready, self._ledger, taps, telemetry.tap)
 
     @contextmanager
-    def _asked(self, what: str) -> Iterator[list[tuple[Child, Any, str | None]]]:
+    def _asked(self, what: str, about: object = None) -> Iterator[list[tuple[Child, Any, str | None]]]:
         """All workers, what each answers, and why it does not if it does not. They are asked at the same time."""
         with self._lock:
             deadline = self._clock.monotonic() + ANSWERS
             answers: list[tuple[Child, Any, str | None]] = []
-            for child, number in [(child, child.ask(what)) for child in self._children]:
+            for child, number in [(child, child.ask(what, about)) for child in self._children]:
                 try:
                     answers.append((child, child.hear(number, deadline - self._clock.monotonic()), None))
                 except LineError as e:

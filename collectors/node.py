@@ -36,7 +36,8 @@ from outrider.pipeline.pauses import GRACE
 from outrider.pipeline.process import prepare
 from outrider.pipeline.pumps import Pumps
 from outrider.pipeline.routing import Routing
-from outrider.pipeline.telemetry import Telemetry
+from outrider.pipeline.taps import Tapped, Taps
+from outrider.pipeline.telemetry import TapFor, Telemetry
 from outrider.tail.cursors import Cursors
 from outrider.tail.files import StreamFiles
 from outrider.tail.hold import Hold
@@ -64,7 +65,7 @@ class Serves(Protocol):
 
 
 Trouble = Callable[[], str | None]
-Serve = Callable[[str, Readings, Trouble, Trouble, Callable[[], object]], Serves]
+Serve = Callable[[str, Readings, Trouble, Trouble, Callable[[], object], Tapped, TapFor], Serves]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,7 @@ class Node:
             or any(isinstance(config.exporters[name], Datadog) for name in used(config)),
             every=DISCOVER_EVERY if discovers else KUBELET_EVERY,
         )
+        self._taps = Taps(used(config), self.counters)
         self._pumps = Pumps(
             _share_of(config, shard, self._state),
             self.cluster,
@@ -120,6 +122,7 @@ class Node:
             self._routing,
             self.clock,
             self.counters,
+            self._taps,
             place.buckets,
         )
         asks = config.metrics.checks or config.metrics.kubelet.enabled
@@ -133,7 +136,10 @@ class Node:
         self._hold = Hold(hold.path, hold.budget, config.logs.pods, self.clock, self.counters, shard)
         tree = Tree(config.logs.pods, shard)
         self._watcher = Watcher(tree, self._routing.readers, self._found, self.clock, self.counters, hold=self._hold)
-        self._telemetry = place.serve(config.telemetry.listen, self.counters, self._health, self._ready, self.ledger)
+        telemetry = config.telemetry
+        self._telemetry = place.serve(
+            telemetry.listen, self.counters, self._health, self._ready, self.ledger, self._taps, telemetry.tap
+        )
 
     def inherit(self, before: object) -> None:
         """Take over from a node that has ended: its cursors, which it may not have been able to save, and its open

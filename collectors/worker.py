@@ -16,11 +16,14 @@ from typing import Any
 from collectors.line import LAST_WORDS, Line, LineError
 from collectors.node import Node, Place, Trouble
 from collectors.reload import Nodes
+from collectors.tapping import TappedWorker
 from outrider.config import Config
 from outrider.model.clock import Clock
 from outrider.model.counters import Counters, Readings
 from outrider.model.shard import Shard
 from outrider.pipeline.ceilings import SharedBuckets
+from outrider.pipeline.taps import Tapped, Taps
+from outrider.pipeline.telemetry import TapFor
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +59,18 @@ class Worker:
     def _make(self, config: Config, clock: Clock, counters: Counters) -> Node:
         return Node(config, clock, counters, self._place)
 
-    def _serve(self, _: str, readings: Readings, health: Trouble, ready: Trouble, ledger: Callable[[], object]) -> Any:
-        return _Answering(self, readings, health, ready, ledger)
+    def _serve(
+        self,
+        _listen: str,
+        readings: Readings,
+        health: Trouble,
+        ready: Trouble,
+        ledger: Callable[[], object],
+        taps: Tapped,
+        _tap_for: TapFor,
+    ) -> Any:
+        assert isinstance(taps, Taps), "a node's own"
+        return _Answering(self, readings, health, ready, ledger, taps)
 
     @staticmethod
     def _text_of(message: Any) -> bytes:
@@ -71,19 +84,21 @@ class Worker:
                     self._text = self._text_of(message)
                     self.nodes.reload()
                 else:
-                    self._line.say((message["number"], self._answer(message["ask"])), _TAKES)
+                    self._line.say((message["number"], self._answer(message["ask"], message["about"])), _TAKES)
         except LineError as e:
             log.error("the supervisor is gone (%s): this worker ends at once", e)
         except Exception:
             log.exception("the supervisor makes no sense; this worker ends")
         os._exit(ORPHANED)
 
-    def _answer(self, what: str) -> Any:
+    def _answer(self, what: str, about: Any) -> Any:
         now = self._now
         if what == "families":
             return self.nodes.counters.families()
         if now is None:
             return "it has not begun yet" if what == "ready" else None
+        if what == "tap":
+            return now.tapped.answer(about)
         answers: dict[str, Callable[[], object]] = {"health": now.health, "ready": now.ready, "ledger": now.ledger}
         return answers[what]()
 
@@ -92,9 +107,16 @@ class _Answering:
     """Takes the place of `Telemetry`: between `start` and `stop` its node is the one that is asked."""
 
     def __init__(
-        self, worker: Worker, readings: Readings, health: Trouble, ready: Trouble, ledger: Callable[[], object]
+        self,
+        worker: Worker,
+        readings: Readings,
+        health: Trouble,
+        ready: Trouble,
+        ledger: Callable[[], object],
+        taps: Taps,
     ) -> None:
         self._worker = worker
+        self.tapped = TappedWorker(taps)
         self.readings, self.health, self.ready, self.ledger = readings, health, ready, ledger
 
     def start(self) -> None:

@@ -21,6 +21,7 @@ from outrider.model.stream import Stream
 from outrider.pipeline.pauses import GRACE
 from outrider.pipeline.pumps import Pumps
 from outrider.pipeline.routing import Routing
+from outrider.pipeline.taps import Taps
 from outrider.tail.cursors import Cursors
 from outrider.tail.files import StreamFiles
 from outrider.tail.globs import Globs
@@ -32,11 +33,13 @@ log = logging.getLogger(__name__)
 class Files:
     """Follows `logs.files`. Made, started and ended once."""
 
-    def __init__(self, config: Config, cluster: Cluster, pod: OwnPod, clock: Clock, counters: Counters) -> None:
+    def __init__(
+        self, config: Config, cluster: Cluster, pod: OwnPod, clock: Clock, counters: Counters, taps: Taps
+    ) -> None:
         self._config, self._pod, self._clock = config, pod, clock
         select = config.logs.select
         self._routing = Routing(select.include, select.exclude, config.routes, counters)
-        self._pumps = Pumps(config, cluster, pod, self._routing, clock, counters)
+        self._pumps = Pumps(config, cluster, pod, self._routing, clock, counters, taps)
         self._older: frozenset[str] | None = None  # the logs that the sidecar before this one knew
         self._earlier: dict[str, Cursors] = {}  # and its cursors
         self._watcher = Watcher(

@@ -23,8 +23,9 @@ from outrider.model.clock import Clock, SystemClock
 from outrider.model.counters import Counters
 from outrider.model.pod import Pod
 from outrider.model.stream import Stream
-from outrider.pipeline.destinations import key_file
+from outrider.pipeline.destinations import key_file, used
 from outrider.pipeline.process import prepare
+from outrider.pipeline.taps import Taps
 from outrider.pipeline.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -63,10 +64,14 @@ class Sidecar:
         key_files = [f for f in map(key_file, config.exporters.values()) if f is not None]
         self.cluster = resolve(config.cluster, env, credentials=key_files[0] if key_files else "adc")
         self._started = self.clock.now()
+        self._taps = Taps(used(config), self.counters)
         self._files = self._make_files() if config.logs.files else None
         self._measuring = self._make_measuring() if measures else None
         self._otlp = self._make_otlp(self._measuring) if self._measuring and config.otlp.listen else None
-        self._telemetry = Telemetry(config.telemetry.listen, self.counters, self._health, self._ready, self.ledger)
+        telemetry = config.telemetry
+        self._telemetry = Telemetry(
+            telemetry.listen, self.counters, self._health, self._ready, self.ledger, self._taps, telemetry.tap
+        )
         _warn(config, self._pod)
 
     def inherit(self, before: "Sidecar") -> None:
@@ -114,7 +119,7 @@ class Sidecar:
     def _make_files(self) -> "Files":
         from sidecars.files import Files
 
-        return Files(self.config, self.cluster, self._pod, self.clock, self.counters)
+        return Files(self.config, self.cluster, self._pod, self.clock, self.counters, self._taps)
 
     def _make_measuring(self) -> "Measuring":
         from outrider.pipeline.measuring import Measuring
@@ -128,7 +133,8 @@ class Sidecar:
             from outrider.pipeline.otlp import Otlp
         except ImportError as e:
             raise UnusableError(f"otlp.listen: {e}; install the extra: pip install 'outrider[otlp]'") from None
-        return Otlp(self.config, self.cluster, self._names(), self._known, measuring, self.clock, self.counters)
+        whose = self.cluster, self._names(), self._known
+        return Otlp(self.config, *whose, measuring, self.clock, self.counters, self._taps)
 
     def _names(self) -> Stream:
         pod = self._pod

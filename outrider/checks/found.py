@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from outrider.checks.check import Check, CheckSettings
     from outrider.checks.declared import Declared
+    from outrider.model.points import Attributes
 
 GROUP = "outrider.checks"
 
@@ -82,6 +83,39 @@ def load(name: str) -> "tuple[type[Check], Declared]":
     point = _points()[name]
     check: type[Check] = point.load()
     return check, declared(point.module.rpartition(".")[0])
+
+
+class Pair(NamedTuple):
+    """One metric under both names. `tags` and `labels`, as `key:value`, are those by which it is told from others that
+    have the same name.
+    """
+
+    datadog: str
+    tags: tuple[str, ...]
+    google: str
+    labels: tuple[str, ...]
+
+
+def pairs() -> list[Pair]:
+    """What has both names, of every check that is installed, with or without its client library."""
+    from outrider.checks.declared import declared
+
+    metrics = (
+        metric
+        for point in _points().values()
+        for some in declared(point.module.rpartition(".")[0]).metrics.values()
+        for metric in some
+    )
+    found = {
+        Pair(m.datadog.name, _told(m.datadog.tags), m.google.type, _told(m.google.labels))
+        for m in metrics
+        if m.datadog and m.google
+    }
+    return sorted(found)
+
+
+def _told(attributes: "Attributes") -> tuple[str, ...]:
+    return tuple(f"{key}:{value}" for key, value in attributes)
 
 
 class _Installed(Mapping[str, "type[CheckSettings]"]):

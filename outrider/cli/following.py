@@ -1,6 +1,6 @@
-"""Running `outrider node` and `outrider sidecar`: logging, signals and exit codes, and nothing of the command line.
+"""Running `outrider node`, `sidecar` and `cluster`: logging, signals and exit codes, and nothing of the command line.
 
-These two run for months in places where each megabyte counts, and what reads command lines takes 1.4 of them. So their
+These run for months in places where each megabyte counts, and what reads command lines takes 1.4 of them. So their
 plain forms, which manifests have, are understood here (`plainly`); for `--help`, for anything unusual and for all
 mistakes there is click.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CONFIG_ERROR = 78
 """EX_CONFIG of sysexits.h."""
 LEVELS = ("debug", "info", "warning", "error")
-PROGRAMS = ("node", "sidecar")
+PROGRAMS = ("node", "sidecar", "cluster")
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 _OPTIONS = {"--config": "path", "-c": "path", "--log-level": "level"}
 
@@ -50,7 +50,7 @@ def follow(command: str, path: str, log_level: str) -> None:
 
     from outrider.pipeline import otel
 
-    nodes = _node(path, log_level) if command == "node" else _sidecar(path)
+    nodes = _node(path, log_level) if command == "node" else _sidecar(path) if command == "sidecar" else _cluster(path)
     listen_to_signals(nodes)
     exported = otel.start(lambda: nodes.readings)
     try:
@@ -79,6 +79,13 @@ def _sidecar(path: str) -> "Nodes":
     from sidecars.sidecar import Sidecar
 
     return Nodes(path, None, Sidecar, drains=True)
+
+
+def _cluster(path: str) -> "Nodes":
+    from collectors.cluster import ClusterCollector
+    from collectors.reload import Nodes
+
+    return Nodes(path, None, ClusterCollector)
 
 
 # -- also for the parts of a node that has several ---------------------------------------------------------------------

@@ -8,11 +8,16 @@ from outrider.cli.following import follow, plainly
 COMMANDS = {
     "node": "Collect the logs of all pods on this node, and metrics.",
     "sidecar": "Deliver log files and metrics of the pod that it is part of.",
+    "cluster": "Tell Kubernetes' events, and run checks of the whole cluster.",
     "check": "Read one product now and print its metrics under both names.",
+    "send": "Send a test line or metric and show what the vendor says.",
     "intake": "Stand in for Cloud Logging and Datadog logs on this machine.",
     "demo": "Show everything at work on this machine.",
     "audit": "Account for every byte and record of a running collector.",
+    "tap": "Follow what a running collector ships.",
     "explain": "Say what will become of a pod, from its manifest.",
+    "wire": "Put a sidecar into manifests, or print what to paste.",
+    "doctor": "Say what is in the way of a collector here, and the cure.",
     "validate": "Check a configuration file.",
     "schema": "Print the configuration's JSON schema.",
 }

@@ -1,4 +1,4 @@
-"""The options that `outrider node` and `outrider sidecar` share."""
+"""The options that `outrider node`, `sidecar` and `cluster` share."""
 
 from collections.abc import Callable
 from typing import Any

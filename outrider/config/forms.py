@@ -38,6 +38,10 @@ def _port(text: str) -> None:
 
 
 NAME = Text("a name without blanks and slashes", r"^[^\s/]+$")
+OBJECT_NAME = Text(
+    "a name of up to 63 small letters, digits and '-', as objects of Kubernetes have",
+    r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
+)
 PATH = Text("a path")
 EXISTING_FILE = Text("the path of a file", role="file")
 GLOB = Text("a glob such as team-*")

@@ -73,6 +73,11 @@ class Kube(msgspec.Struct, frozen=True):
         forms.EXISTING_FILE,
         Doc("Certificate authority (PEM) that signed the server's certificate; null: those of the system."),
     ] = f"{SERVICE_ACCOUNT}/ca.crt"
+    lease: Annotated[
+        str,
+        forms.OBJECT_NAME,
+        Doc("Cluster: name of the Lease, in its own namespace, by which one of the replicas leads."),
+    ] = "outrider-cluster"
 
 
 class Join(msgspec.Struct, frozen=True):
@@ -281,12 +286,27 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     ] = {}
 
 
+class Events(msgspec.Struct, frozen=True):
+    """Cluster: what Kubernetes tells of its objects."""
+
+    enabled: Annotated[bool, Doc("Tell them to the exporters that the route of their namespace names.")] = True
+
+
 class Telemetry(msgspec.Struct, frozen=True):
     """The program's own state."""
 
     listen: Annotated[
-        str, forms.LISTEN, Doc("Address of `/metrics`, `/healthz`, `/readyz` and `/ledger`; port 0 takes a free one.")
+        str,
+        forms.LISTEN,
+        Doc("Address of `/metrics`, `/healthz`, `/readyz`, `/ledger` and `/tap`; port 0 takes a free one."),
     ] = "0.0.0.0:9464"
+    tap: Annotated[
+        Literal["loopback", "anybody", "nobody"],
+        Doc(
+            "Who may follow what is shipped (`outrider tap`): who asks from inside the pod, as `kubectl exec` and "
+            "`kubectl port-forward` do; anybody who reaches the port; or nobody."
+        ),
+    ] = "loopback"
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -309,6 +329,7 @@ class Config(msgspec.Struct, frozen=True):
     metrics: Metrics = Metrics()
     dogstatsd: DogStatsd = DogStatsd()
     otlp: Otlp = Otlp()
+    events: Events = Events()
     exporters: Annotated[
         dict[str, Exporter],
         EXPORTERS,

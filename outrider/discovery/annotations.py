@@ -21,10 +21,11 @@ import msgspec
 from outrider.config.problems import nearest
 from outrider.config.yaml_nodes import YamlError, read_nodes
 from outrider.discovery.wish import Fault, FaultError, Wish
+from outrider.model import injection
 
 OUTRIDER = "outrider.io/checks"
-OURS = ("checks", "route")
-"""Annotations of `outrider.io/` that there are; routes are the pipeline's affair."""
+OURS = ("checks", "route", *(name.partition("/")[2] for name in injection.ANNOTATIONS))
+"""Annotations of `outrider.io/` that there are; routes are the pipeline's affair, sidecars that of admission."""
 PREFIXES = ("ad.datadoghq.com/", "service-discovery.datadoghq.com/")
 PROMETHEUS = "prometheus.io/"
 _DATADOG = re.compile(r"(?:ad|service-discovery)\.datadoghq\.com/(.+)\.(checks|check_names|init_configs|instances)")
@@ -54,7 +55,9 @@ def _bounded(text: str) -> str:
 def _outrider(annotations: Mapping[str, str], _containers: Sequence[str]) -> Iterator[Wish | Fault]:
     for key in annotations:
         domain, _, name = key.partition("/")
-        if domain == "outrider.io" and name not in OURS and (hint := nearest(name, OURS)):
+        if key == injection.LABEL:
+            yield Fault(key, "is an annotation here; a pod asks for a sidecar by a label of this name")
+        elif domain == "outrider.io" and name not in OURS and (hint := nearest(name, OURS)):
             yield Fault(key, f"there is no such annotation; {hint}")
     if OUTRIDER not in annotations:
         return

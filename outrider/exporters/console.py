@@ -10,8 +10,10 @@ from typing import BinaryIO
 from outrider.exporters.answer import Answer, Verdict
 from outrider.exporters.block import Block, apart, spelled
 from outrider.exporters.destination import UNLIMITED
+from outrider.exporters.glance import Glance
 from outrider.exporters.stackdriver.context import StreamContext
 from outrider.exporters.stackdriver.encode import Encoder
+from outrider.exporters.stackdriver.glance import glance
 from outrider.exporters.stackdriver.relay import relayed
 from outrider.model.clock import Clock
 from outrider.model.cluster import Cluster
@@ -70,6 +72,9 @@ class ConsoleLogs:
 
     def plainer(self, entry: bytes) -> bytes | None:  # noqa: ARG002 - nothing is ever refused here
         return None
+
+    def glance(self, entry: bytes) -> Glance:
+        return glance(entry)
 
     def refresh(self) -> None:
         """There is nobody to ask."""

@@ -1,10 +1,11 @@
-"""What the pipeline asks of an exporter of logs. Anything that has these is one."""
+"""What the pipeline asks of whoever takes entries, and of an exporter of logs. Anything that has these is one."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from outrider.exporters.answer import Answer
 from outrider.exporters.block import Block
+from outrider.exporters.glance import Glance
 from outrider.model.pod import Pod
 from outrider.model.records import Records
 from outrider.model.stream import Stream
@@ -13,8 +14,8 @@ UNLIMITED = 1 << 30
 """`max_entries` of a destination that counts bytes alone."""
 
 
-class LogDestination(Protocol):
-    """Encodes records and sends what it encoded. `encode` is called by one thread, `send` by several."""
+class Destination(Protocol):
+    """Where entries go: JSON objects, which it has a form of its own for. `send` is called by several threads."""
 
     @property
     def max_request(self) -> int:
@@ -24,23 +25,6 @@ class LogDestination(Protocol):
     @property
     def max_entries(self) -> int:
         """Entries that one request may carry."""
-        ...
-
-    def context(self, stream: Stream, pod: Pod | None) -> Any:
-        """What is constant for the entries of a stream, given what is known of its pod."""
-        ...
-
-    def encode(self, records: Records, context: Any, generation: Callable[[int], tuple[str, bytes]]) -> Block:
-        """The entries of `records`, in order. `generation(turn)` tells the key of the generation that the upper bits
-        of a position name, and the time of its first line.
-        """
-        ...
-
-    def multi_line(self, context: Any) -> str | None:
-        """The pattern (RE2, to be searched for in a line) that begins a record of this stream, if the exporter's rules
-        or the pod's annotations name one; lines that do not match belong to the record before, joined by a backslash
-        and an `n`.
-        """
         ...
 
     def send(self, pieces: list[bytes], common: bytes = b"") -> Answer:
@@ -57,6 +41,12 @@ class LogDestination(Protocol):
         """A refused entry in a form that asks less of the destination; None if it is in its plainest."""
         ...
 
+    def glance(self, entry: bytes) -> Glance:
+        """What one of the entries that `encode` makes says, for people. Raises msgspec.MsgspecError and
+        RecursionError for what cannot be read.
+        """
+        ...
+
     def refresh(self) -> None:
         """The credentials were refused: get new ones for the next attempt."""
         ...
@@ -67,4 +57,25 @@ class LogDestination(Protocol):
 
     def close(self) -> None:
         """Give back connections."""
+        ...
+
+
+class LogDestination(Destination, Protocol):
+    """Encodes records of logs, too. `encode` is called by one thread."""
+
+    def context(self, stream: Stream, pod: Pod | None) -> Any:
+        """What is constant for the entries of a stream, given what is known of its pod."""
+        ...
+
+    def encode(self, records: Records, context: Any, generation: Callable[[int], tuple[str, bytes]]) -> Block:
+        """The entries of `records`, in order. `generation(turn)` tells the key of the generation that the upper bits
+        of a position name, and the time of its first line.
+        """
+        ...
+
+    def multi_line(self, context: Any) -> str | None:
+        """The pattern (RE2, to be searched for in a line) that begins a record of this stream, if the exporter's rules
+        or the pod's annotations name one; lines that do not match belong to the record before, joined by a backslash
+        and an `n`.
+        """
         ...

@@ -4,6 +4,8 @@ The document is never held whole when it is compressed: slices of the entries go
 other, so that a request costs its entries and its compressed body. Neither ISA-L nor zstd holds the interpreter's lock.
 Every wait has an end: ten seconds to connect, a minute in which nothing can be sent or nothing comes back (the deadline
 of Google's own clients), and two minutes for the whole answer, which a server may let drip.
+
+Whoever wants to see what an exporter sends, and what comes back, lets it send inside of `watched`.
 """
 
 import contextlib
@@ -13,10 +15,12 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from outrider.config.secrets import without_password
+from outrider.model.clock import Clock
 from outrider.model.connections import FAILURES, Connections, headers_of, read
 
 CONNECT_TIMEOUT, ANSWER_TIMEOUT, WHOLE_ANSWER_TIMEOUT = 10.0, 60.0, 120.0
@@ -95,6 +99,32 @@ class Response(NamedTuple):
     body: bytes
 
 
+class Exchange(NamedTuple):
+    """One request as it was sent, packed and with all secrets, and what came back: a response, or `error` says why
+    there is none.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    response: Response | None
+    error: str
+    seconds: float
+
+
+_watcher: ContextVar[tuple[Callable[[Exchange], None], Clock] | None] = ContextVar("watcher", default=None)
+
+
+@contextlib.contextmanager
+def watched(tell: Callable[[Exchange], None], clock: Clock) -> Iterator[None]:
+    """Have `tell` called after every exchange of this thread; not of threads that are started inside."""
+    token = _watcher.set((tell, clock))
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
 def _unpacked(body: bytes, headers: Mapping[str, str]) -> bytes:
     """The body without a coding that nobody asked for: some proxies do not mind that. As it is if that fails."""
     if headers.get("Content-Encoding") == "gzip":
@@ -130,6 +160,22 @@ class Poster:
 
     def post(self, body: bytes, headers: Mapping[str, str], path: str = "") -> Response:
         """The response, whatever its status. `path` is what follows the URL. Raises NoAnswerError."""
+        watcher = _watcher.get()
+        if watcher is None:
+            return self._post(body, headers, path)
+        tell, clock = watcher
+        began = clock.monotonic()
+        response, error = None, ""
+        try:
+            response = self._post(body, headers, path)
+        except NoAnswerError as e:
+            error = str(e)
+            raise
+        finally:
+            tell(Exchange(self._name + path, headers, body, response, error, clock.monotonic() - began))
+        return response
+
+    def _post(self, body: bytes, headers: Mapping[str, str], path: str) -> Response:
         name, target = self._name + path, self._base + path if path else None
         answered = _Answered()
         timer = threading.Timer(WHOLE_ANSWER_TIMEOUT, answered.hang_up)

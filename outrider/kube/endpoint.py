@@ -14,7 +14,7 @@ from outrider.kube.details import UNREADABLE
 from outrider.model.pod import Endpoint, Inside, Port
 
 ASKING = re.compile(
-    r"outrider\.io/(?!route$).+"  # one that is spelled wrong, too
+    r"outrider\.io/(?!(?:route|sidecar-(?:config|container|logs))$).+"  # one that is spelled wrong, too
     r"|(?:ad|service-discovery)\.datadoghq\.com/.+\.(?:checks|check_names|init_configs|instances)"
     r"|prometheus\.io/scrape"
 )

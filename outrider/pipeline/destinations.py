@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from outrider.config import Config, Console, Datadog, Exporter, LogExporter, OpenTelemetry, Stackdriver
 from outrider.config.problems import UnusableError
 from outrider.exporters.destination import LogDestination
+from outrider.exporters.event_destination import EventDestination
 from outrider.exporters.metric_destination import MetricDestination
 from outrider.model.clock import Clock
 from outrider.model.cluster import Cluster
@@ -57,6 +58,30 @@ def log_destination(
             ca=exporter.tls.ca,
         )
     return _stackdriver(name, exporter, cluster, clock, counters)
+
+
+def event_destination(
+    name: str, exporter: LogExporter, cluster: Cluster, clock: Clock, counters: Counters
+) -> EventDestination:
+    """The destination of Kubernetes' events that `exporters.<name>` describes."""
+    if isinstance(exporter, Datadog):
+        from outrider.exporters.datadog.conversion import Conversion
+        from outrider.exporters.datadog.events import DatadogEvents
+
+        events = DatadogEvents(
+            Conversion(name, cluster, exporter.tags, clock, counters),
+            exporter.metrics_endpoint,
+            exporter.api_key,
+            clock,
+            connections=exporter.batch.in_flight,
+            ca=exporter.tls.ca,
+        )
+        return EventDestination(events, events.entry)
+    from outrider.exporters.stackdriver.events import EventEntries
+
+    project = (exporter.project if isinstance(exporter, Stackdriver) else None) or cluster.project
+    logs = log_destination(name, exporter, cluster, clock, counters)
+    return EventDestination(logs, EventEntries(project, cluster, clock).entry)
 
 
 def metric_destination(

@@ -28,6 +28,7 @@ from outrider.pipeline.deadletters import DeadLetters
 from outrider.pipeline.deliver import Delivery
 from outrider.pipeline.redact import Redactor
 from outrider.pipeline.sampling import Sampler
+from outrider.pipeline.taps import Taps
 
 log = logging.getLogger(__name__)
 
@@ -75,10 +76,11 @@ class Entrance:
         gather: float,
         clock: Clock,
         counters: Counters,
+        taps: Taps | None = None,
     ) -> None:
         self.name = name
         self._abandon = threading.Event()
-        self.delivery = Delivery(name, destination, dead_letters, clock, counters, self._abandon)
+        self.delivery = Delivery(name, destination, dead_letters, clock, counters, self._abandon, taps)
         self._destination, self._dead_letters, self._redactor = destination, dead_letters, redactor
         self._room, self._most, self._gather = min(batch_bytes, destination.max_request), most, gather
         self._clock, self._counters = clock, counters

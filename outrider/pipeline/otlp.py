@@ -33,6 +33,7 @@ from outrider.pipeline.pauses import GRACE, UNREADY_AFTER
 from outrider.pipeline.redact import Redactor
 from outrider.pipeline.routing import Routing
 from outrider.pipeline.sampling import Sampler
+from outrider.pipeline.taps import Taps
 from outrider.receivers.otlp.logs import lines
 from outrider.receivers.otlp.metrics import Translation
 from outrider.receivers.otlp.server import FullError, OtlpServer, Taken
@@ -57,10 +58,12 @@ class Otlp:
         measuring: Measuring,
         clock: Clock,
         counters: Counters,
+        taps: Taps,
     ) -> None:
         assert config.otlp.listen is not None, "nobody asks for it otherwise"
         self._listen, self._config, self._names, self._pod = config.otlp.listen, config, names, pod
         self._cluster, self._measuring, self._clock, self._counters = cluster, measuring, clock, counters
+        self._taps = taps
         select = config.logs.select
         self._routing = Routing(select.include, select.exclude, config.routes, counters)
         self._entrances = {name: self._entrance(name) for name in used(config)}
@@ -203,4 +206,5 @@ class Otlp:
             batch.wait,
             self._clock,
             self._counters,
+            self._taps,
         )

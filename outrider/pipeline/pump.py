@@ -34,6 +34,7 @@ from outrider.pipeline.packing import Packer
 from outrider.pipeline.redact import Redactor
 from outrider.pipeline.routing import Decision, Routing
 from outrider.pipeline.sampling import Sampler
+from outrider.pipeline.taps import Taps
 from outrider.pipeline.turns import Tenant, Turns
 from outrider.tail.cursors import Cursors
 from outrider.tail.files import StreamFiles
@@ -66,11 +67,12 @@ class Pump:
         clock: Clock,
         counters: Counters,
         buckets: Buckets = own_buckets,
+        taps: Taps | None = None,
     ) -> None:
         self.name = name
         self.cursors = cursors
         self._abandon = threading.Event()
-        self.delivery = Delivery(name, destination, dead_letters, clock, counters, self._abandon)
+        self.delivery = Delivery(name, destination, dead_letters, clock, counters, self._abandon, taps)
         self._destination, self._pods = destination, pods
         self._limits, self._joining, self._buckets = limits, joining, buckets
         self._clock, self._counters = clock, counters
@@ -92,15 +94,12 @@ class Pump:
         self._looks = Looks(limits.wait)
         self._round_left: Iterator[Reader] | None = None
         self._followed: dict[Reader, Followed] = {}
-        self._flying, self._last_dispatch = 0, 0.0
-        self._beat = clock.monotonic()
+        self._flying, self._last_dispatch, self._beat = 0, 0.0, clock.monotonic()
         self._accounts: list[Account] = []
         self._stopping, self._grace, self._drained = threading.Event(), 0.0, False
         self._threads = [threading.Thread(target=self._run, name=f"outrider-pump-{name}", daemon=True)]
-        self._threads += [
-            threading.Thread(target=self._send_all, name=f"outrider-send-{name}-{i}", daemon=True)
-            for i in range(limits.in_flight)
-        ]
+        senders = [f"outrider-send-{name}-{i}" for i in range(limits.in_flight)]
+        self._threads += [threading.Thread(target=self._send_all, name=sender, daemon=True) for sender in senders]
         counters.gauge("outrider_batches_in_flight", "Requests being sent.", lambda: self._flying, exporter=name)
         counters.gauge(
             "outrider_streams_behind", "Streams that are being read.", lambda: len(self._turns), exporter=name

@@ -25,6 +25,7 @@ from outrider.pipeline.pauses import GRACE, UNREADY_AFTER
 from outrider.pipeline.pump import Pump
 from outrider.pipeline.redact import Redactor
 from outrider.pipeline.routing import Routing
+from outrider.pipeline.taps import Taps
 from outrider.tail.cursors import Cursors
 from outrider.tail.files import StreamFiles
 from outrider.tail.records import Joining
@@ -46,9 +47,10 @@ class Pumps:
         routing: Routing,
         clock: Clock,
         counters: Counters,
+        taps: Taps,
         buckets: Buckets = own_buckets,
     ) -> None:
-        self._config, self._cluster, self._buckets = config, cluster, buckets
+        self._config, self._cluster, self._taps, self._buckets = config, cluster, taps, buckets
         self._pods, self._routing = pods, routing
         self._clock, self._counters = clock, counters
         self._pumps = {name: self._pump(name) for name in used(config)}
@@ -131,6 +133,7 @@ class Pumps:
             self._clock,
             self._counters,
             self._buckets,
+            self._taps,
         )
 
     # -- health -------------------------------------------------------------------------------------------------------

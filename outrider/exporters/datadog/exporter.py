@@ -9,7 +9,9 @@ from outrider.exporters.block import Block
 from outrider.exporters.datadog.client import MAX_ENTRIES, MAX_REQUEST, Client
 from outrider.exporters.datadog.context import StreamContext
 from outrider.exporters.datadog.encode import Encoder
+from outrider.exporters.datadog.glance import glance
 from outrider.exporters.datadog.rules import Rule
+from outrider.exporters.glance import Glance
 from outrider.model.clock import Clock
 from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
@@ -95,6 +97,9 @@ class DatadogLogs:
 
     def plainer(self, entry: bytes) -> bytes | None:  # noqa: ARG002 - a message is text already
         return None
+
+    def glance(self, entry: bytes) -> Glance:
+        return glance(entry)
 
     def refresh(self) -> None:
         """Nothing is kept: the key is read for every request."""

@@ -46,7 +46,7 @@ _encoded = msgspec.json.Encoder().encode
 _TYPES = {"count": 1, "rate": 2, "gauge": 3}
 """api/v2/series, MetricIntakeType."""
 _SERIES, _DISTRIBUTIONS = "/api/v2/series", "/api/v1/distribution_points"
-_CHECK_RUN, _EVENTS = "/api/v1/check_run", "/api/v1/events"
+_CHECK_RUN, EVENTS = "/api/v1/check_run", "/api/v1/events"
 
 
 class Request(NamedTuple):
@@ -100,8 +100,8 @@ class MetricsApi:
     def of_events(self, events: Iterable[Told]) -> Iterator[Payload]:
         for told in events:
             if isinstance(told.what, Event):
-                body = _encoded(_event(told, told.what))
-                yield Payload("events", 1, Request(_EVENTS, body, "none"), len(body), told.time + OLDEST_EVENT)
+                body = event_body(told)
+                yield Payload("events", 1, Request(EVENTS, body, "none"), len(body), told.time + OLDEST_EVENT)
 
     def send(self, payload: Payload) -> Answer:
         """One attempt."""
@@ -170,7 +170,10 @@ def _check_run(told: Told, check: ServiceCheck) -> dict[str, Any]:
     }
 
 
-def _event(told: Told, event: Event) -> dict[str, Any]:
+def event_body(told: Told) -> bytes:
+    """The event as it is posted to EVENTS."""
+    event = told.what
+    assert isinstance(event, Event), "a service check goes elsewhere"
     found = {
         "title": written(event.title)[:MAX_TITLE],
         "text": written(event.text)[:MAX_TEXT],
@@ -186,7 +189,7 @@ def _event(told: Told, event: Event) -> dict[str, Any]:
         found["source_type_name"] = written(event.source_type)[:MAX_KEY]
     if event.aggregation_key:
         found["aggregation_key"] = written(event.aggregation_key)[:MAX_KEY]
-    return found
+    return _encoded(found)
 
 
 def written(text: str) -> str:

@@ -24,7 +24,7 @@ whether it, or the file, is another one than at the last attempt, so that whoeve
 import datetime
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -95,20 +95,21 @@ def token_source(
     clock: Clock | None = None,
     *,
     deadline: float = DEADLINE,
+    scopes: Sequence[str] = SCOPES,
 ) -> TokenSource:
-    """The token source for `credentials`: `adc`, `none`, or the path of a key file.
+    """The token source for `credentials`: `adc`, `none`, or the path of a key file. `scopes` are what a token is for.
 
     Reads nothing and asks nobody yet; a bad file is an AuthError of the first `headers()`.
     """
     if credentials == "none":
         return NoToken()
     path = None if credentials == "adc" else Path(credentials)
-    return GoogleToken(path, env, clock or SystemClock(), deadline)
+    return GoogleToken(path, env, clock or SystemClock(), deadline, scopes)
 
 
 def examine_key(path: str | os.PathLike[str]) -> None:
     """Raises AuthError if the file at `path` holds no usable credentials. Asks nobody."""
-    _load(Path(path))
+    _load(Path(path), SCOPES)
 
 
 _Identity = tuple[str, int, int, int]
@@ -136,8 +137,10 @@ class _Answer:
 class GoogleToken:
     """Access tokens from one key file, or by the order of ADC if `path` is None."""
 
-    def __init__(self, path: Path | None, env: Mapping[str, str], clock: Clock, deadline: float) -> None:
-        self._path, self._env, self._clock, self._deadline = path, env, clock, deadline
+    def __init__(
+        self, path: Path | None, env: Mapping[str, str], clock: Clock, deadline: float, scopes: Sequence[str]
+    ) -> None:
+        self._path, self._env, self._clock, self._deadline, self._scopes = path, env, clock, deadline, scopes
         self._lock = threading.Lock()
         self._token: _Token | None = None
         self._not_before = 0.0  # monotonic time until which a renewal ahead is not tried again
@@ -146,7 +149,7 @@ class GoogleToken:
 
     def headers(self) -> dict[str, str]:
         token, now = self._token, self._clock.monotonic()
-        path = _file(self._path, self._env)
+        path = key_path(self._path, self._env)
         if token is not None and now < token.end:
             files = self._files(path)
             if (now < token.renew and files == token.files) or (now < self._not_before and files == self._tried):
@@ -168,7 +171,7 @@ class GoogleToken:
         self._token = None
 
     def changed(self) -> bool:
-        return self._tried is not None and self._tried != self._files(_file(self._path, self._env))
+        return self._tried is not None and self._tried != self._files(key_path(self._path, self._env))
 
     def _files(self, path: Path | None) -> _Files:
         return _identity(path), _identity(self._subject)
@@ -190,9 +193,9 @@ class GoogleToken:
         now = self._clock.monotonic()
         self._tried = tried = self._files(path)
         if path is None:
-            headers, lifetime = _from_metadata(transport, self._env)
+            headers, lifetime = _from_metadata(transport, self._env, self._scopes)
         else:
-            credentials, self._subject = _load(path)
+            credentials, self._subject = _load(path, self._scopes)
             self._tried = tried = tried[0], _identity(self._subject)
             headers, lifetime = _exchange(transport, path, credentials)
         return _Token(headers, now + max(lifetime - AHEAD, lifetime / 2), now + lifetime, tried)
@@ -234,11 +237,13 @@ class _MetadataToken(msgspec.Struct):
     expires_in: float
 
 
-def _from_metadata(transport: _Transport, env: Mapping[str, str]) -> tuple[dict[str, str], float]:
+def _from_metadata(
+    transport: _Transport, env: Mapping[str, str], scopes: Sequence[str]
+) -> tuple[dict[str, str], float]:
     """(headers, lifetime in seconds) from the node's metadata server."""
     host = env.get("GCE_METADATA_HOST") or METADATA_HOST
     way_out = "outside Google Cloud set GOOGLE_APPLICATION_CREDENTIALS, or `credentials` to a key file"
-    url = f"http://{host}{METADATA_TOKEN}?scopes={','.join(SCOPES)}"
+    url = f"http://{host}{METADATA_TOKEN}?scopes={','.join(scopes)}"
     try:
         answer = transport(url, headers={"Metadata-Flavor": "Google"})
     except AuthError as e:
@@ -276,7 +281,7 @@ def _exchange(transport: _Transport, path: Path, credentials: Any) -> tuple[dict
     return headers, lifetime
 
 
-def _file(path: Path | None, env: Mapping[str, str]) -> Path | None:
+def key_path(path: Path | None, env: Mapping[str, str] = os.environ) -> Path | None:
     """The file that the credentials are in now; None: there is none, the metadata server is asked."""
     if path is not None:
         return path
@@ -287,7 +292,7 @@ def _file(path: Path | None, env: Mapping[str, str]) -> Path | None:
     return well_known if well_known.exists() else None
 
 
-def _load(path: Path) -> tuple[Any, Path | None]:
+def _load(path: Path, scopes: Sequence[str]) -> tuple[Any, Path | None]:
     """The google-auth credentials of a file, and the file that they read another issuer's token from, if they do.
     Raises AuthError naming the file.
     """
@@ -302,7 +307,7 @@ def _load(path: Path) -> tuple[Any, Path | None]:
     if make is None:
         raise AuthError(f"the credentials file {path} is of type {kind!r}; known are {', '.join(_KINDS)}", False)
     try:
-        return make(info), _subject(info)
+        return make(info, scopes), _subject(info)
     except KeyError as e:
         raise AuthError(f"the credentials file {path} is not a usable {kind} file: it lacks {e}", False) from e
     except Exception as e:  # ValueError, TypeError, ...: whatever google-auth finds wrong with the content
@@ -315,25 +320,26 @@ def _subject(info: dict[str, Any]) -> Path | None:
     return Path(named) if isinstance(named, str) else None
 
 
-def _service_account(info: dict[str, Any]) -> Any:
+def _service_account(info: dict[str, Any], scopes: Sequence[str]) -> Any:
     from google.oauth2 import service_account
 
-    return service_account.Credentials.from_service_account_info(info, scopes=SCOPES)
+    return service_account.Credentials.from_service_account_info(info, scopes=scopes)
 
 
-def _external_account(info: dict[str, Any]) -> Any:
+def _external_account(info: dict[str, Any], scopes: Sequence[str]) -> Any:
     """Workload Identity Federation: a token of another issuer, from a file, URL, AWS or a program, is exchanged."""
     from google.auth import aws, identity_pool, pluggable
 
     source = info.get("credential_source") or {}
     if info.get("subject_token_type") == "urn:ietf:params:aws:token-type:aws4_request":
-        return aws.Credentials.from_info(info, scopes=SCOPES)
+        return aws.Credentials.from_info(info, scopes=scopes)
     if "executable" in source:
-        return pluggable.Credentials.from_info(info, scopes=SCOPES)
-    return identity_pool.Credentials.from_info(info, scopes=SCOPES)
+        return pluggable.Credentials.from_info(info, scopes=scopes)
+    return identity_pool.Credentials.from_info(info, scopes=scopes)
 
 
-def _authorized_user(info: dict[str, Any]) -> Any:
+def _authorized_user(info: dict[str, Any], scopes: Sequence[str]) -> Any:
+    del scopes  # they were chosen at the login
     from google.oauth2 import credentials
 
     return credentials.Credentials(
@@ -346,7 +352,7 @@ def _authorized_user(info: dict[str, Any]) -> Any:
     )
 
 
-_KINDS: dict[str, Callable[[dict[str, Any]], Any]] = {
+_KINDS: dict[str, Callable[[dict[str, Any], Sequence[str]], Any]] = {
     "service_account": _service_account,
     "external_account": _external_account,
     "authorized_user": _authorized_user,

@@ -7,11 +7,13 @@ import msgspec
 from outrider.exporters.answer import Answer
 from outrider.exporters.block import Block, block
 from outrider.exporters.destination import UNLIMITED
+from outrider.exporters.glance import Glance
 from outrider.exporters.pieces import pieces
 from outrider.exporters.stackdriver.auth import TokenSource
 from outrider.exporters.stackdriver.client import MAX_REQUEST, Client
 from outrider.exporters.stackdriver.context import StreamContext
 from outrider.exporters.stackdriver.encode import Encoder
+from outrider.exporters.stackdriver.glance import glance
 from outrider.exporters.stackdriver.limits import MAX_ENTRY
 from outrider.model.clock import Clock
 from outrider.model.cluster import Cluster
@@ -70,12 +72,15 @@ class StackdriverLogs:
         if "jsonPayload" not in fields:
             return None
         kept = {k: fields[k] for k in ("insertId", "timestamp", "severity") if k in fields}
-        rest = {k: fields[k] for k in ("logName", "resource", "labels")}
+        rest = {k: fields[k] for k in ("logName", "resource", "labels") if k in fields}
         moved = {k: v for k, v in fields.items() if k not in kept and k not in rest and k != "jsonPayload"}
         text = msgspec.json.encode(moved | fields["jsonPayload"]).decode()
         room = MAX_ENTRY - len(msgspec.json.encode(kept | rest)) - 100
         head = msgspec.json.encode(kept)[:-1] + b',"textPayload":' + pieces(text, room)[0]
         return head + b"," + msgspec.json.encode(rest)[1:]
+
+    def glance(self, entry: bytes) -> Glance:
+        return glance(entry)
 
     def refresh(self) -> None:
         self._client.refresh()

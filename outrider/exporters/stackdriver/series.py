@@ -62,13 +62,16 @@ def label_key(text: str) -> str:
 
 def resource(subject: Subject, cluster: Cluster, project: str) -> dict[str, object]:
     """The monitored resource, in `project`, of whoever was measured (cloud.google.com/monitoring/api/resources). What
-    is measured of nobody in particular belongs to the node that we run on, and outside Kubernetes to that machine.
+    is measured of nobody in particular belongs to the node that we run on, to the cluster if we are of no node, and
+    outside Kubernetes to that machine.
     """
     where = {"project_id": project, "location": cluster.location}
     node = subject.node or cluster.node
     if not cluster.name and not subject.pod:
         return {"type": "generic_node", "labels": {**where, "namespace": subject.namespace, "node_id": node}}
     where["cluster_name"] = cluster.name
+    if not subject.pod and not node:
+        return {"type": "k8s_cluster", "labels": where}
     if not subject.pod:
         return {"type": "k8s_node", "labels": {**where, "node_name": node}}
     where |= {"namespace_name": subject.namespace, "pod_name": subject.pod}
