@@ -17,7 +17,8 @@ from outrider.exporters.stackdriver import metric_answers
 
 MANIFEST = "apiVersion:"
 ROOT = Path(__file__).parent.parent
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "guides").glob("*.md")]
+"""The guides' own blocks are the affair of tests/guides: each is a file with a name."""
 
 
 def _text(path: str) -> str:

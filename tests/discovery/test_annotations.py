@@ -184,6 +184,8 @@ WRONG = [
     ({OURS: "[{openmetrics: {}}]"}, "it is not said where the server is: give url"),
     ({OURS: "[{rabbitmq: {url: null}}]"}, "it is not said where the server is: give url or prometheus_url"),
     ({"outrider.io/check": "[]"}, 'outrider.io/check: there is no such annotation; did you mean "checks"?'),
+    ({"outrider.io/inject": "true"}, "outrider.io/inject: is an annotation here; a pod asks for a sidecar by a label"),
+    ({"outrider.io/sidecar-log": "/l"}, 'there is no such annotation; did you mean "sidecar-logs"?'),
     ({"outrider.io/routes": "gold"}, 'outrider.io/routes: there is no such annotation; did you mean "route"?'),
     ({WEB_CHECKS: ""}, f"{WEB_CHECKS}: is no JSON: "),
     ({WEB_CHECKS: "{"}, f"{WEB_CHECKS}: is no JSON: "),

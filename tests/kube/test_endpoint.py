@@ -81,6 +81,8 @@ def test_only_what_asks_is_looked_at(version: str) -> None:
         ("outrider.io/checks", True),
         ("outrider.io/check", True),  # whoever spells it wrong is to be told
         ("outrider.io/route", False),
+        ("outrider.io/sidecar-logs", False),
+        ("outrider.io/sidecar-log", True),
         ("ad.datadoghq.com/web.checks", True),
         ("ad.datadoghq.com/web.check_names", True),
         ("ad.datadoghq.com/web.init_configs", True),

@@ -107,6 +107,10 @@ class DatadogApi:
         """The next requests meet these, one each."""
         self._script += faults
 
+    def forgive(self) -> None:
+        """No request meets anything any more."""
+        self._script.clear()
+
     @property
     def series(self) -> list[dict[str, Any]]:
         return [one for r in self.stored if r.path == SERIES for one in r.plain["series"]]

@@ -10,6 +10,7 @@ import orjson
 
 from outrider.exporters.answer import Answer, Verdict
 from outrider.exporters.block import Block, apart
+from outrider.exporters.glance import Glance
 from outrider.model.pod import Pod
 from outrider.model.records import Records
 from outrider.model.stream import Stream
@@ -91,6 +92,11 @@ class FakeDestination:
     def probe(self) -> Answer:
         self.probes += 1
         return self.probed
+
+    def glance(self, entry: bytes) -> Glance:
+        """Content such as `shop/cart-0/server text` names who says it."""
+        whose, _, text = unpacked(entry).decode().partition(" ")
+        return Glance("2026-06-02T10:00:00Z", "INFO", *whose.split("/"), text)  # type: ignore[call-arg]
 
     def refresh(self) -> None:
         self.refreshed += 1
