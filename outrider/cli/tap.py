@@ -10,6 +10,7 @@ A collector that reloads or restarts is back soon; so once it was there, it is a
 import json
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -81,6 +82,9 @@ def tap(url: str, namespace: Sequence[str], exporter: Sequence[str], grep: str, 
 
     Exit codes: 0 --count entries were shown, 2 wrong usage, 69 there is nothing to follow, 130 interrupted.
     """
+    # Not KeyboardInterrupt: raised while the garbage collector closes an answer, it would be swallowed with Ctrl-C.
+    # Nothing is lost by leaving at once, for every line is flushed when it is printed.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
     query = [("namespace", n) for n in namespace] + [("exporter", e) for e in exporter] + [("grep", grep)] * bool(grep)
     page = ("" if "://" in url else "http://") + url.rstrip("/") + "/tap"
     try:
@@ -88,8 +92,6 @@ def tap(url: str, namespace: Sequence[str], exporter: Sequence[str], grep: str, 
     except TapError as e:
         click.echo(f"outrider tap: {e}", err=True)
         sys.exit(e.code)
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
 
 
 def _follow(url: str, page: str, count: int | None, output: str) -> None:

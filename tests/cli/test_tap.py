@@ -135,8 +135,8 @@ def test_filters_apply_where_the_entries_are(node: NodeProcess) -> None:
 def test_what_is_refused_and_what_waits_is_told(node: NodeProcess, google: Sink) -> None:
     log = pod_of(node, 0, 1, "cart-3").container("server")
     google.fail_entry = lambda entry: (3, "not this one") if entry.get("textPayload") == "odd" else None
-    google.next(Fault(503))
     with following(node, "-e", "google", "-g", "^(odd|even)$", "--count", "2") as tap:
+        google.next(Fault(503))  # only now: what other tests have sent again must not take it
         log.write("odd")
         log.write("even")
         out, talk = tap.child.communicate(timeout=20)
