@@ -16,8 +16,6 @@ from tests.support.chromium import Browser, Page, chromium
 from tests.support.intake_http import DATADOG, call, entry, iso, submit, write
 from tests.support.server import quiet_ports
 
-pytestmark = pytest.mark.may_skip("Chromium has 300 MB; what it shows is asked of the intake by tests without it")
-
 EVIL = "<img src=x onerror=document.title='owned'>"
 
 
