@@ -4,13 +4,10 @@ that server has not got: older versions, disks that are counted, several nodes, 
 
 import contextlib
 import copy
-import json
 import ssl
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -27,6 +24,7 @@ from tests.checks.product import Asked, ask
 from tests.checks.products.elasticsearch import PRODUCT, fill, read
 from tests.checks.reading import google
 from tests.support.certificates import self_signed
+from tests.support.http_server import HttpRequest, Said, http_server
 from tests.support.servers.noida import Noida, noida
 
 EVERYTHING = dict.fromkeys(("pshard_stats", "index_stats", "cat_allocation_stats", "slm_stats"), True)
@@ -161,40 +159,22 @@ def test_only_what_is_reported_is_asked_for(server: Noida) -> None:
     assert "attributes" not in node
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """What is in `documents` by path, a status instead of a document; 404 for all else; 401 without `key`."""
-
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # an answer in one piece, or each waits for the acknowledgement of its head
-    documents: ClassVar[dict[str, Any]] = {}
-    key: ClassVar[str] = ""
-
-    def do_GET(self) -> None:
-        found = self.documents.get(self.path.partition("?")[0], 404)
-        if self.key and self.headers["Authorization"] != self.key:
-            found = 401
-        status = found if isinstance(found, int) else 200
-        body = json.dumps({"error": {"type": "t", "reason": f"reason {found}"}} if status != 200 else found).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        del format, args
-
-
 @contextlib.contextmanager
 def _api(documents: dict[str, Any], key: str = "", tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """The URL of a server of these documents, by path; it begins with `http` even if the server expects TLS."""
-    handler = type("Handler", (_Handler,), {"documents": documents, "key": key})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        if tls is not None:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    """The URL of a server of these documents, by path, a status instead of one; 404 for all else; 401 without `key`. It
+    begins with `http` even if the server expects TLS.
+    """
+
+    def respond(request: HttpRequest) -> Said:
+        found = documents.get(request.path.partition("?")[0], 404)
+        if key and request.headers["Authorization"] != key:
+            found = 401
+        if isinstance(found, int):
+            return found, {"error": {"type": "t", "reason": f"reason {found}"}}
+        return 200, found
+
+    with http_server(respond, tls) as url:
+        yield url.replace("https:", "http:")
 
 
 NODES, HEALTH = "/_nodes/_local/stats", "/_cluster/health"

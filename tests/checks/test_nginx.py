@@ -2,12 +2,10 @@
 
 import json
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -21,6 +19,7 @@ from tests.checks.coverage import spelled
 from tests.checks.product import Asked, once
 from tests.checks.products.nginx import PRODUCT
 from tests.checks.reading import datadog, google
+from tests.support.http_server import HttpRequest, Said, http_server
 from tests.support.raw_server import answer, raw_server
 from tests.support.servers.nginx import Nginx, nginx
 from tests.support.wait import until
@@ -118,8 +117,8 @@ def test_what_is_amiss_is_said_with_its_cure(
 
 
 def test_a_page_that_is_not_there_is_said_with_what_makes_it() -> None:
-    with _api({}) as port, pytest.raises(AnswerError, match=r"status 404: location = /nginx_status"):
-        raise _ask(f"http://127.0.0.1:{port}/status").trouble or AssertionError("nothing is amiss")
+    with _api({}) as url, pytest.raises(AnswerError, match=r"status 404: location = /nginx_status"):
+        raise _ask(f"{url}/status").trouble or AssertionError("nothing is amiss")
 
 
 def test_tls(server: Nginx) -> None:
@@ -130,40 +129,22 @@ def test_tls(server: Nginx) -> None:
         raise _ask(url).trouble or AssertionError("it is trusted")
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """NGINX Plus's API: what is in `documents`, and 404 for all else."""
-
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # an answer in one piece, or each waits for the acknowledgement of its head
-    documents: ClassVar[dict[str, Any]] = {}
-
-    def do_GET(self) -> None:
-        found = self.documents.get(self.path.removeprefix("/api/"))
-        body = json.dumps({"error": {"status": 404, "code": "PathNotFound"}} if found is None else found).encode()
-        self.send_response(404 if found is None else 200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        del format, args
-
-
 @contextmanager
-def _api(documents: dict[str, Any]) -> Iterator[int]:
-    """The port of a server of these documents, by path."""
-    handler = type("Handler", (_Handler,), {"documents": documents})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        yield server.server_port
-        server.shutdown()
+def _api(documents: dict[str, Any]) -> Iterator[str]:
+    """The URL of NGINX Plus's API, with these documents by path, and 404 for all else."""
+
+    def respond(request: HttpRequest) -> Said:
+        found = documents.get(request.path.removeprefix("/api/"))
+        return (404, {"error": {"status": 404, "code": "PathNotFound"}}) if found is None else (200, found)
+
+    with http_server(respond) as url:
+        yield f"{url}/api"
 
 
 def _plus(documents: dict[str, Any], versions: list[int]) -> Asked:
     newest = max(versions)
-    with _api({"": versions, **{f"{newest}/{path}": document for path, document in documents.items()}}) as port:
-        return _ask(f"http://127.0.0.1:{port}/api", use_plus_api=True)
+    with _api({"": versions, **{f"{newest}/{path}": document for path, document in documents.items()}}) as url:
+        return _ask(url, use_plus_api=True)
 
 
 def test_every_metric_of_nginx_plus_comes_from_its_documents() -> None:

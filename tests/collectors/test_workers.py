@@ -11,13 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.support.http_server import HttpRequest, Said, http_server
 from tests.support.node import MAIN, NodeProcess, exporter_to, node_process
 from tests.support.sink import Fault, Sink, repeats_are_identical
 from tests.support.tree import Numbered, assert_complete, await_lines, files_in
@@ -381,28 +381,20 @@ def test_the_supervisor_exports_the_sums_by_otlp(
 ) -> None:
     bodies: list[bytes] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(200)
-            self.end_headers()
+    def keep(request: HttpRequest) -> Said:
+        bodies.append(request.body)
+        return 200, b""
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
-    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "300")
-    lines = writers(node, 4, lines=10)
-    node.start()
-    await_lines(sink, *lines)
-    until(lambda: bodies and b"outrider_entries_accepted_total" in bodies[-1], timeout=15)
-    seen = len(bodies)
-    until(lambda: len(bodies) > seen + 5, timeout=15)
-    assert node.end() == 0
-    server.shutdown()
-    server.server_close()
+    with http_server(keep) as url:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "300")
+        lines = writers(node, 4, lines=10)
+        node.start()
+        await_lines(sink, *lines)
+        until(lambda: bodies and b"outrider_entries_accepted_total" in bodies[-1], timeout=15)
+        seen = len(bodies)
+        until(lambda: len(bodies) > seen + 5, timeout=15)
+        assert node.end() == 0
     assert all(b"outrider_worker_restarts_total" in body for body in bodies[seen:]), "only the supervisor exports"
 
 

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 
 from outrider.kube.platform import PlatformError, resolve
 from outrider.model.cluster import Cluster
+from tests.support.http_server import HttpRequest, Said, http_server
 from tests.support.raw_server import Behaviour, answer, raw_server, silent, trickle
 
 
@@ -53,29 +53,18 @@ class Metadata:
 def metadata() -> Iterator[Metadata]:
     state = Metadata()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            path = self.path.removeprefix("/computeMetadata/v1/")
-            if self.headers.get("Metadata-Flavor") != "Google":
-                state.refused.append(path)
-                self.send_error(403)
-                return
-            state.asked.append(path)
-            value = state.values.get(path)
-            self.send_response(404 if value is None else 200)
-            self.send_header("Metadata-Flavor", state.flavor)
-            self.end_headers()
-            self.wfile.write((value or "<html>not found</html>").encode())
+    def answer_as_metadata(request: HttpRequest) -> Said:
+        path = request.path.removeprefix("/computeMetadata/v1/")
+        if request.headers.get("Metadata-Flavor") != "Google":
+            state.refused.append(path)
+            return 403, b""
+        state.asked.append(path)
+        value = state.values.get(path)
+        return (404 if value is None else 200), value or "<html>not found</html>", {"Metadata-Flavor": state.flavor}
 
-        def log_message(self, *args: Any) -> None:
-            del args
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    state.env = {"GCE_METADATA_HOST": f"127.0.0.1:{server.server_address[1]}"}
-    yield state
-    server.shutdown()
-    server.server_close()
+    with http_server(answer_as_metadata) as url:
+        state.env = {"GCE_METADATA_HOST": url.removeprefix("http://")}
+        yield state
     assert state.refused == []
 
 

@@ -2,14 +2,12 @@
 parses what arrives with the protocol's own definitions.
 """
 
-import gzip
 import logging
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Sum
 
 from outrider.model.counters import Counters
 from outrider.pipeline import otel
+from tests.support.http_server import HttpRequest, Said, http_server
 from tests.support.raw_server import raw_server, silent
 from tests.support.wait import until
 
@@ -108,27 +107,12 @@ class Collector:
 
     def __init__(self) -> None:
         self.received: list[tuple[str, dict[str, str], ExportMetricsServiceRequest]] = []
-        collector = self
+        self.url = ""
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                request = ExportMetricsServiceRequest.FromString(body)
-                collector.received.append((self.path, {k.lower(): v for k, v in self.headers.items()}, request))
-                reply = ExportMetricsServiceResponse().SerializeToString()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/x-protobuf")
-                self.send_header("Content-Length", str(len(reply)))
-                self.end_headers()
-                self.wfile.write(reply)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+    def answer(self, asked: HttpRequest) -> Said:
+        self.received.append((asked.path, asked.lower, ExportMetricsServiceRequest.FromString(asked.plain)))
+        reply = ExportMetricsServiceResponse().SerializeToString()
+        return 200, reply, {"Content-Type": "application/x-protobuf"}
 
     def values(self) -> dict[str, float]:
         """The latest value of every metric without labels."""
@@ -150,10 +134,8 @@ class Collector:
 @contextmanager
 def collector() -> Iterator[Collector]:
     it = Collector()
-    threading.Thread(target=it.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    yield it
-    it.server.shutdown()
-    it.server.server_close()
+    with http_server(it.answer) as it.url:
+        yield it
 
 
 @pytest.fixture

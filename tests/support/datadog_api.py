@@ -16,9 +16,8 @@ import struct
 import threading
 import zlib
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, cast
+from typing import Any
 
 from backports import zstd
 from datadog_api_client.configuration import Configuration
@@ -28,6 +27,7 @@ from datadog_api_client.v1.model.event_create_request import EventCreateRequest
 from datadog_api_client.v1.model.service_checks import ServiceChecks
 from datadog_api_client.v2.model.metric_payload import MetricPayload
 
+from tests.support.http_server import Handler, Server
 from tests.support.sink import HANG, LOST_ACK, RESET, Fault
 from tests.support.sketches import sketch_payload
 
@@ -85,23 +85,21 @@ class DatadogApi:
         """The body of the answer to what is accepted."""
         self.release = threading.Event()
         self._script: list[Fault] = []
-        self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._server = Server(type("Handler", (_Handler,), {"api": self}))
 
     def __enter__(self) -> "DatadogApi":
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self._server.url
 
     def next(self, *faults: Fault) -> None:
         """The next requests meet these, one each."""
@@ -160,25 +158,12 @@ class DatadogApi:
         return Request(path, headers, len(body), len(unpacked), plain)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
+class _Handler(Handler):
+    api: DatadogApi
 
-    def __init__(self, api: DatadogApi) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.api = api
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up in the middle is no news."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        api = cast(_Server, self.server).api
-        body = self.rfile.read(int(self.headers.get("Content-Length") or "0"))
-        fault = api.take(self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+    def do_POST(self) -> None:  # noqa: N802
+        api = self.api
+        fault = api.take(self.path, {k.lower(): v for k, v in self.headers.items()}, self.body())
         if fault.kind == HANG:
             api.release.wait(60)
         if not isinstance(fault.kind, int):
@@ -187,12 +172,5 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
             return
-        data = json.dumps(api.says if fault.kind == 202 else {"errors": [f"told to answer {fault.kind}"]}).encode()
-        self.send_response(fault.kind)
-        for name, value in {"Content-Length": str(len(data)), **fault.headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it so)
-        del format, args
+        said = api.says if fault.kind == 202 else {"errors": [f"told to answer {fault.kind}"]}
+        self.say(fault.kind, said, fault.headers)

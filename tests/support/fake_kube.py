@@ -21,16 +21,17 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from outrider.kube.pods import Pods
 from outrider.model.pod import Pod
+from tests.support.http_server import Handler, Server
 from tests.support.wait import until
 
 PodJson = dict[str, Any]
+JSON = {"Content-Type": "application/json"}
 
 
 def pod(
@@ -123,17 +124,11 @@ class FakeKube:
         self._epoch = 0  # watches of an older epoch end, once they have said all
         self._cut = 0  # watches of an older cut end at once
         self.changed = threading.Condition()
-        self._scheme = "https" if tls else "http"
-        self._server = _Server(self)
-        if tls:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="fake-kube", daemon=True
-        )
+        self._server = Server(type("Handler", (_Handler,), {"kube": self}), tls=tls)
         self.closing = False
 
     def __enter__(self) -> "FakeKube":
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(
@@ -141,12 +136,11 @@ class FakeKube:
     ) -> None:
         self.closing = True
         self.end_watches()
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
 
     @property
     def url(self) -> str:
-        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
+        return self._server.url
 
     @property
     def watches(self) -> list[Request]:
@@ -291,23 +285,11 @@ class Events:
         return lines
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
+class _Handler(Handler):
+    kube: FakeKube
 
-    def __init__(self, kube: FakeKube) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.kube = kube
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up, or that does not like our certificate, is no news."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        kube = cast(_Server, self.server).kube
+    def do_GET(self) -> None:  # noqa: N802
+        kube = self.kube
         parts = urlsplit(self.path)
         query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -319,11 +301,11 @@ class _Handler(BaseHTTPRequestHandler):
         if status != 200:
             self._status(status, headers)
         elif parts.path in kube.pages:
-            self._body(200, kube.pages[parts.path])
+            self.say(200, kube.pages[parts.path], JSON)
         elif events is not None:
             self._watch(events)
         else:
-            self._body(200, kube.page_of(query, parts.path != "/pods", request.accept))
+            self.say(200, kube.page_of(query, parts.path != "/pods", request.accept), JSON)
 
     def _watch(self, events: Events) -> None:
         self.send_response(200)
@@ -348,16 +330,4 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _status(self, code: int, headers: dict[str, str] | None = None) -> None:
         status = {"kind": "Status", "status": "Failure", "code": code, "message": f"scripted {code}"}
-        self._body(code, json.dumps(status).encode(), headers)
-
-    def _body(self, code: int, body: bytes, headers: dict[str, str] | None = None) -> None:
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it so)
-        del format, args
+        self.say(code, status, headers)

@@ -3,19 +3,17 @@
 What it is sent is read by the API's own messages, so nothing gets in that the API could not read.
 """
 
-import gzip
 import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 from google.api.metric_pb2 import MetricDescriptor
 from google.cloud.monitoring_v3 import CreateTimeSeriesRequest
 from google.protobuf import json_format
 
-Said = tuple[int, Any]  # a status, and a body that becomes JSON
+from tests.support.http_server import HttpRequest, Said, http_server
 
 
 class Request(NamedTuple):
@@ -59,32 +57,8 @@ class MonitoringApi:
 def monitoring_api() -> Iterator[MonitoringApi]:
     api = MonitoringApi()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # an answer in one piece
+    def answer(asked: HttpRequest) -> Said:
+        return api.take(Request(asked.path, dict(asked.headers), json.loads(asked.plain)))
 
-        def do_POST(self) -> None:
-            data = self.rfile.read(int(self.headers["Content-Length"]))
-            if self.headers.get("Content-Encoding") == "gzip":
-                data = gzip.decompress(data)
-            status, said = api.take(Request(self.path, dict(self.headers), json.loads(data)))
-            body = json.dumps(said).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    serving.start()
-    api.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with http_server(answer) as api.url:
         yield api
-    finally:
-        server.shutdown()
-        server.server_close()
-        serving.join()

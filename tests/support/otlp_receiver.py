@@ -1,13 +1,12 @@
 """A server that takes OTLP over HTTP, and reads it with OpenTelemetry's own messages."""
 
-import gzip
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
+from tests.support.http_server import HttpRequest, Said, http_server
 
 
 class OtlpReceiver:
@@ -31,28 +30,10 @@ class OtlpReceiver:
 def otlp_receiver() -> Iterator[OtlpReceiver]:
     receiver = OtlpReceiver()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            data = self.rfile.read(int(self.headers["Content-Length"]))
-            if self.headers.get("Content-Encoding") == "gzip":
-                data = gzip.decompress(data)
-            if receiver.status == 200:
-                receiver.requests.append(ExportMetricsServiceRequest.FromString(data))
-            self.send_response(receiver.status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def answer(asked: HttpRequest) -> Said:
+        if receiver.status == 200:
+            receiver.requests.append(ExportMetricsServiceRequest.FromString(asked.plain))
+        return receiver.status, b""
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    serving.start()
-    receiver.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with http_server(answer) as receiver.url:
         yield receiver
-    finally:
-        server.shutdown()
-        server.server_close()
-        serving.join()

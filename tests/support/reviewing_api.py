@@ -2,12 +2,12 @@
 
 import contextlib
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.http_server import HttpRequest, Said, http_server
 
 REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -51,29 +51,11 @@ def _selected(what: Any, selector: str) -> bool:
 
 @contextlib.contextmanager
 def reviewing_api() -> Iterator[ReviewingApi]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            allowed = self.headers.get("Authorization") == f"Bearer {api.token}"
-            status, what = api.answer(self.path, body) if allowed else (401, {"kind": "Status", "code": 401})
-            said = json.dumps(what).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(said)))
-            self.end_headers()
-            self.wfile.write(said)
+    api = ReviewingApi()
 
-        do_POST = do_GET  # noqa: N815 (the base class looks for this name)
+    def answer(asked: HttpRequest) -> Said:
+        allowed = asked.headers.get("Authorization") == f"Bearer {api.token}"
+        return api.answer(asked.path, asked.body) if allowed else (401, {"kind": "Status", "code": 401})
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads, server.block_on_close = True, False
-    api = ReviewingApi(f"http://127.0.0.1:{server.server_address[1]}")
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    try:
+    with http_server(answer) as api.url:
         yield api
-    finally:
-        server.shutdown()
-        server.server_close()

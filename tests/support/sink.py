@@ -19,6 +19,7 @@ LOST_ACK (stored, closed without an answer); `delay` makes any of them slow.
 
 import contextlib
 import gzip
+import io
 import json
 import socket
 import struct
@@ -27,11 +28,12 @@ import time
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from backports import zstd
+
+from tests.support.http_server import Handler, Server
 
 Entry = dict[str, Any]
 
@@ -129,25 +131,21 @@ class Sink:
         self._received: list[Received] = []
         self._script: list[Fault] = []
         self._lock = threading.Lock()
-        self._server = _Server(self)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="sink", daemon=True
-        )
+        self._server = Server(type("Handler", (_Handler,), {"sink": self}))
 
     def __enter__(self) -> "Sink":
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self._server.url
 
     def next(self, *faults: Fault) -> None:
         """The next requests meet these, one each."""
@@ -287,24 +285,11 @@ def _partial(errors: dict[int, tuple[int, str]]) -> Entry:
     return answer
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 64
+class _Handler(Handler):
+    sink: Sink
 
-    def __init__(self, sink: Sink) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.sink = sink
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that was killed hangs up in the middle; that is no news."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        sink = cast(_Server, self.server).sink
+    def do_POST(self) -> None:  # noqa: N802
+        sink = self.sink
         slow, length = sink.slow, int(self.headers.get("Content-Length") or "0")
         body = self.rfile.read(length) if slow is None else self._sip(length, slow)
         if len(body) < length:
@@ -316,17 +301,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not isinstance(fault.kind, int):
             self._hang_up(reset=fault.kind == RESET)
             return
-        data = json.dumps(answer).encode()
-        self.send_response(fault.kind)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        for name, value in fault.headers.items():
-            self.send_header(name, value)
         if slow is None:
-            self.end_headers()
-            self.wfile.write(data)
+            self.say(fault.kind, answer, fault.headers)
         else:
-            self._drip(data, slow)
+            self._drip(fault, answer, slow)
 
     def _sip(self, length: int, pause: float) -> bytes:
         """As many bytes of a body, one by one; fewer if the client hangs up."""
@@ -336,12 +314,13 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(pause)
         return bytes(body)
 
-    def _drip(self, data: bytes, pause: float) -> None:
-        """The head of the answer and `data`, byte by byte."""
-        head = b"".join(self._headers_buffer) + b"\r\n"
-        self._headers_buffer.clear()
+    def _drip(self, fault: Fault, answer: Any, pause: float) -> None:
+        """The whole answer, byte by byte."""
+        wire, self.wfile = self.wfile, io.BytesIO()
+        self.say(int(fault.kind), answer, fault.headers)
+        data, self.wfile = self.wfile.getvalue(), wire
         with contextlib.suppress(OSError):
-            for byte in head + data:
+            for byte in data:
                 self.connection.sendall(bytes([byte]))
                 time.sleep(pause)
 
@@ -351,9 +330,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR) if not reset else self.connection.close()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it so)
-        del format, args
 
 
 def repeats_are_identical(received: Iterable[Received]) -> bool:

@@ -7,13 +7,14 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.support.http_server import HttpRequest, Said, http_server
 
 
 @dataclass
@@ -46,40 +47,23 @@ def token_endpoint() -> Iterator[Endpoint]:
     state = Endpoint()
     state.hold.set()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            length = int(self.headers.get("Content-Length") or "0")
-            body = self.rfile.read(length).decode()
-            is_form = self.headers.get("Content-Type") == "application/x-www-form-urlencoded"
-            form = {k: v[0] for k, v in parse_qs(body).items()} if is_form else {"json": body}
-            state.asked.append(Asked(self.path, {k.lower(): v for k, v in self.headers.items()}, form))
-            token = f"token-{len(state.asked)}"
-            state.hold.wait(10)
-            status, reply = state.replies.pop(0) if state.replies else (200, None)
-            if reply is None:
-                reply = {"access_token": token, "expires_in": state.expires_in, "token_type": "Bearer"}
-                if "generateAccessToken" in self.path:
-                    reply = {"accessToken": f"impersonated-{token}", "expireTime": "2099-01-01T00:00:00Z"}
-            data = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
-            self.send_header("Metadata-Flavor", "Google")
-            self.end_headers()
-            self.wfile.write(data)
+    def answer(asked: HttpRequest) -> Said:
+        body = asked.body.decode()
+        is_form = asked.headers.get("Content-Type") == "application/x-www-form-urlencoded"
+        form = {k: v[0] for k, v in parse_qs(body).items()} if is_form else {"json": body}
+        state.asked.append(Asked(asked.path, asked.lower, form))
+        token = f"token-{len(state.asked)}"
+        state.hold.wait(10)
+        status, reply = state.replies.pop(0) if state.replies else (200, None)
+        if reply is None:
+            reply = {"access_token": token, "expires_in": state.expires_in, "token_type": "Bearer"}
+            if "generateAccessToken" in asked.path:
+                reply = {"accessToken": f"impersonated-{token}", "expireTime": "2099-01-01T00:00:00Z"}
+        return status, reply, {"Metadata-Flavor": "Google"}
 
-        do_POST = do_GET  # noqa: N815 (the base class looks for this name)
-
-        def log_message(self, *args: Any) -> None:
-            del args
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads, server.block_on_close = True, False
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
-    yield state
-    state.hold.set()
-    server.shutdown()
-    server.server_close()
+    with http_server(answer) as state.url:
+        yield state
+        state.hold.set()
 
 
 @functools.cache

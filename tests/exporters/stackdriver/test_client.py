@@ -2,9 +2,7 @@
 
 import gzip
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import orjson
 import pytest
@@ -17,6 +15,7 @@ from outrider.intake import Intake
 from outrider.model.clock import SystemClock
 from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
+from tests.support.http_server import HttpRequest, Said, http_server
 
 ENTRY = orjson.dumps(
     {
@@ -93,22 +92,12 @@ def test_nobody_there() -> None:
 def recorder() -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
     seen: list[tuple[dict[str, str], bytes]] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            seen.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(429)
-            self.send_header("Retry-After", "7")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def answer(asked: HttpRequest) -> Said:
+        seen.append((dict(asked.headers), asked.body))
+        return 429, b"", {"Retry-After": "7"}
 
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", seen
-    server.shutdown()
-    server.server_close()
+    with http_server(answer) as url:
+        yield url, seen
 
 
 def test_what_is_on_the_wire(recorder: tuple[str, list[tuple[dict[str, str], bytes]]]) -> None:

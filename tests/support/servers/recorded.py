@@ -2,12 +2,13 @@
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from tests.support.http_server import HttpRequest, Said, http_server
 
 DATA = Path(__file__).parent.parent.parent / "checks" / "data"
 
@@ -21,58 +22,33 @@ def recorded(name: str) -> dict[str, Any]:
 
 
 @dataclass
-class Asked:
-    """One request that came in."""
-
-    path: str
-    headers: Mapping[str, str]
-
-
-@dataclass
 class Recorded:
     """A server. `answers` by path, with or without the query: a text as it is, everything else as JSON; an int is a
     status, an event a server that says nothing until it is set.
     """
 
-    port: int
     answers: dict[str, Any]
-    requests: list[Asked] = field(default_factory=list)
+    url: str = ""
+    requests: list[HttpRequest] = field(default_factory=list)
 
     @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # an answer in one piece, or each waits for the acknowledgement of its head
-    served: Recorded
-
-    def do_GET(self) -> None:
-        self.served.requests.append(Asked(self.path, dict(self.headers)))
-        answers = self.served.answers
-        found = answers.get(self.path, answers.get(self.path.partition("?")[0], 404))
+    def answer(self, asked: HttpRequest) -> Said:
+        self.requests.append(asked)
+        found = self.answers.get(asked.path, self.answers.get(asked.path.partition("?")[0], 404))
         if isinstance(found, threading.Event):
             found.wait(30)
             found = 500
-        status, body = (found, "") if isinstance(found, int) else (200, found)
-        data = (body if isinstance(body, str) else json.dumps(body)).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "text/html" if isinstance(body, str) else "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        del format, args
+        if isinstance(found, int):
+            return found, b""
+        return 200, found, {"Content-Type": "text/html"} if isinstance(found, str) else {}
 
 
 @contextmanager
 def server(answers: dict[str, Any]) -> Iterator[Recorded]:
     """A server of these answers; 404 for all else. What is changed in them while it runs is what it answers then."""
-    handler = type("Handler", (_Handler,), {})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as listening:
-        handler.served = served = Recorded(listening.server_port, answers)  # type: ignore[attr-defined]
-        threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    served = Recorded(answers)
+    with http_server(served.answer) as served.url:
         yield served
-        listening.shutdown()
