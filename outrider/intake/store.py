@@ -7,21 +7,20 @@ whoever tests an exporter wants to see it; queries pass over it, as they pass ov
 period, which the API accepts and does not store.
 """
 
-import itertools
-import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from outrider.intake.arrivals import Arrivals
 from outrider.intake.clock import Clock
-from outrider.intake.tally import Tally
 from outrider.intake.timestamps import SECOND, format_timestamp
 from outrider.intake.validate import Ready
 
 RETENTION = 30 * 24 * 3600 * SECOND  # the _Default bucket keeps entries for 30 days
+_COUNTED = ("unique", "repeated", "conflicting", "rejected", "too_old", "lists")
 
 
 @dataclass(slots=True, frozen=True)
@@ -51,17 +50,14 @@ class Record:
         return b'{"seq":%d,"receiveTimestamp":"%b",%b%b' % (self.seq, received, marks, self.raw[1:])
 
 
-class Store:
-    """All entries of an intake. Safe to use from many threads."""
+class Store(Arrivals[Record]):
+    """All entries of an intake."""
 
     def __init__(self, clock: Clock, keep: int) -> None:
-        self._clock = clock
-        self._records: deque[Record] = deque(maxlen=keep)
+        super().__init__(clock, keep)
         self._digests: dict[int, int] = {}
         self._log_names: set[str] = set()
-        self._changed = threading.Condition()
-        self._tally = Tally(clock.monotonic())
-        self.last_seq = 0
+        self._namespaces: Counter[str] = Counter()
         self.deletions = 0
 
     def add(self, entries: Iterable[Ready], now: int) -> None:
@@ -70,11 +66,11 @@ class Store:
             before = self.last_seq
             for entry in entries:
                 self._add(entry, now)
-            self._tally.pace.arrived(self.last_seq - before, self._clock.monotonic())
+            self._pace.arrived(self.last_seq - before, self._clock.monotonic())
             self._changed.notify_all()
 
     def _add(self, entry: Ready, now: int) -> None:
-        tally = self._tally
+        numbers = self._numbers
         insert_id = entry.fields["insertId"]
         key = hash((entry.parent, entry.timestamp, insert_id))
         digest = hash(entry.raw)
@@ -82,15 +78,15 @@ class Store:
         repeated = known is not None
         too_old = entry.timestamp < now - RETENTION
         if repeated:
-            tally.repeated += 1
-            tally.conflicting += known != digest
+            numbers["repeated"] += 1
+            numbers["conflicting"] += known != digest
         else:
             self._digests[key] = digest
-            tally.unique += 1
-            tally.too_old += too_old
+            numbers["unique"] += 1
+            numbers["too_old"] += too_old
             namespace = entry.fields["resource"].get("labels", {}).get("namespace_name", "")
-            tally.namespaces[namespace] += 1
-        tally.lag = (now - entry.timestamp) / SECOND
+            self._namespaces[namespace] += 1
+        self._lag = (now - entry.timestamp) / SECOND
         self.last_seq += 1
         log_name = entry.fields["logName"]
         self._log_names.add(log_name)
@@ -108,36 +104,25 @@ class Store:
             )
         )
 
-    def count_request(self, outcome: str, compressed: int, uncompressed: int) -> None:
-        """Count a write request by its HTTP status or the name of its fault, and its size in bytes."""
-        with self._changed:
-            self._tally.requests[outcome] += 1
-            self._tally.pace.asked(self._clock.monotonic())
-            self._tally.compressed += compressed
-            self._tally.uncompressed += uncompressed
-
     def count_rejected(self, entries: int) -> None:
         """Count entries which were refused."""
         with self._changed:
-            self._tally.rejected += entries
+            self._numbers["rejected"] += entries
 
     def count_list(self) -> None:
         """Count a list request."""
         with self._changed:
-            self._tally.lists += 1
+            self._numbers["lists"] += 1
 
     def stats(self) -> dict[str, Any]:
-        """The counters (see `Tally.snapshot`), `kept` and `last_seq`."""
+        """The counters. Names and meaning: docs/intake.md."""
         with self._changed:
-            numbers = self._tally.snapshot(self._clock.monotonic())
-            return {**numbers, "kept": len(self._records), "last_seq": self.last_seq}
-
-    def records(self, since: int = 0, limit: int | None = None) -> list[Record]:
-        """The kept records with a `seq` over `since`, oldest first, at most `limit`."""
-        with self._changed:
-            newer = list(itertools.takewhile(lambda record: record.seq > since, reversed(self._records)))
-        newer.reverse()
-        return newer[:limit]
+            return {
+                "received": self.last_seq,
+                **{name: self._numbers[name] for name in _COUNTED},
+                "namespaces": dict(self._namespaces.most_common()),
+                **self._common(),
+            }
 
     def queryable(self) -> Iterator[Record]:
         """The kept records a query may return: each entry once, and none older than the retention period."""
@@ -162,4 +147,4 @@ class Store:
     def wait_for(self, unique: int, timeout: float) -> bool:
         """Wait until `unique` different entries were received; False after `timeout` seconds of real time."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._tally.unique >= unique, timeout)
+            return self._changed.wait_for(lambda: self._numbers["unique"] >= unique, timeout)

@@ -74,7 +74,7 @@ def _write(api: Metrics, path: str, request: Request, take: Callable[[bytes], An
             api.answer(fault) if fault else None,
             lambda data: api.decode(path, data, request.header),
             take,
-            partial(api.store.count_request, path),
+            partial(api.store.count_at, path),
         )
     except DatadogError as error:
         if fault is None:

@@ -1,7 +1,5 @@
 """Where points, service checks and events land: the newest of each in full, all of them as counters."""
 
-import itertools
-import threading
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,9 +7,9 @@ from typing import Any
 
 import orjson
 
+from outrider.intake.arrivals import Arrivals
 from outrider.intake.clock import Clock
 from outrider.intake.datadog.points import Point
-from outrider.intake.tally import Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,41 +28,33 @@ class Record:
         return orjson.dumps({**marks, "point": self.point.shown()})
 
 
-class MetricStore:
-    """All points, service checks and events of an intake. Safe to use from many threads."""
+class MetricStore(Arrivals[Record]):
+    """All points, service checks and events of an intake."""
 
     def __init__(self, clock: Clock, keep: int) -> None:
-        self._clock = clock
-        self._records: deque[Record] = deque(maxlen=keep)
+        super().__init__(clock, keep)
         self._checks: deque[dict[str, Any]] = deque(maxlen=keep)
         self._events: deque[dict[str, Any]] = deque(maxlen=keep)
-        self._changed = threading.Condition()
-        self._numbers: Counter[str] = Counter()
-        self._requests: Counter[str] = Counter()
         self._paths: Counter[str] = Counter()
-        self._refused: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
         self._over: Counter[str] = Counter()
         self._metrics: dict[str, set[object]] = {}
-        self._pace = Pace(clock.monotonic())
-        self._lag = 0.0
-        self._last_seq = 0
 
     def add_points(self, points: Iterable[Point], now: float) -> None:
         """Keep points received at `now` (seconds) and count them."""
         with self._changed:
-            before = self._last_seq
+            before = self.last_seq
             for point in points:
                 self._over.update(point.over)
-                self._last_seq += 1
-                self._records.append(Record(self._last_seq, int(now * 1000), point))
+                self.last_seq += 1
+                self._records.append(Record(self.last_seq, int(now * 1000), point))
                 self._lag = now - point.timestamp
                 if point.dropped:
                     self._dropped[point.dropped] += 1
                 else:
                     self._numbers["stored"] += 1
                     self._metrics.setdefault(point.metric, set()).add(point.series)
-            self._pace.arrived(self._last_seq - before, self._clock.monotonic())
+            self._pace.arrived(self.last_seq - before, self._clock.monotonic())
             self._changed.notify_all()
 
     def add_checks(self, checks: Iterable[tuple[dict[str, Any], str]]) -> None:
@@ -92,50 +82,27 @@ class MetricStore:
             self._changed.notify_all()
             return whole
 
-    def count_request(self, path: str, outcome: str, compressed: int, uncompressed: int) -> None:
-        """Count a write request to `path` by its HTTP status or the name of its fault, and its size in bytes."""
+    def count_at(self, path: str, outcome: str, compressed: int, uncompressed: int) -> None:
+        """As `count_request`, of a request to `path`."""
+        self.count_request(outcome, compressed, uncompressed)
         with self._changed:
-            self._requests[outcome] += 1
-            self._pace.asked(self._clock.monotonic())
             self._paths[path] += 1
-            self._numbers["compressed"] += compressed
-            self._numbers["uncompressed"] += uncompressed
-
-    def count_refused(self, reason: str) -> None:
-        """Count a request that was refused, by the reason."""
-        with self._changed:
-            self._refused[reason] += 1
 
     def stats(self) -> dict[str, Any]:
         """The counters. Names and meaning: docs/intake.md."""
         with self._changed:
-            numbers = self._numbers
             by_metric = {name: len(series) for name, series in self._metrics.items()}
             return {
-                "accepted": self._last_seq,
-                "stored": numbers["stored"],
+                "accepted": self.last_seq,
+                **{name: self._numbers[name] for name in ("stored", "service_checks", "events")},
                 "dropped": dict(sorted(self._dropped.items())),
                 "over": dict(sorted(self._over.items())),
-                "service_checks": numbers["service_checks"],
-                "events": numbers["events"],
                 "series": sum(by_metric.values()),
                 "metrics": dict(sorted(by_metric.items(), key=lambda item: (-item[1], item[0]))),
-                "requests": dict(sorted(self._requests.items())),
                 "paths": dict(sorted(self._paths.items())),
-                "refused": dict(sorted(self._refused.items())),
-                "bytes": {"compressed": numbers["compressed"], "uncompressed": numbers["uncompressed"]},
-                **self._pace.snapshot(self._clock.monotonic()),
-                "lag": self._lag,
-                "kept": len(self._records),
-                "last_seq": self._last_seq,
+                "refused": self.refused,
+                **self._common(),
             }
-
-    def records(self, since: int = 0, limit: int | None = None) -> list[Record]:
-        """The kept points with a `seq` over `since`, oldest first, at most `limit`."""
-        with self._changed:
-            newer = list(itertools.takewhile(lambda record: record.seq > since, reversed(self._records)))
-        newer.reverse()
-        return newer[:limit]
 
     def points(self) -> list[Point]:
         """The kept points, in order of arrival, but those that were dropped."""

@@ -6,21 +6,20 @@ it, and a cumulative one counts either since the same start or, after a reset, s
 GoogleCloudPlatform/opentelemetry-operations-python#431, googleapis/python-monitoring#57.
 """
 
-import itertools
 import math
-import threading
 from collections import Counter, deque
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+from outrider.intake.arrivals import Arrivals
 from outrider.intake.clock import Clock
 from outrider.intake.monitoring.refusals import OrderError
 from outrider.intake.monitoring.wire import shown_point
-from outrider.intake.tally import Pace
 from outrider.intake.timestamps import SECOND
 
 PERIOD = 5 * SECOND  # "one point each 5 seconds", quotas page
@@ -83,23 +82,18 @@ def key(project: str, series: dict[str, Any]) -> tuple[Any, ...]:
     )
 
 
-class SeriesStore:
-    """All time series of an intake. Safe to use from many threads; `lock` is for a writer who asks before it adds."""
+class SeriesStore(Arrivals[Record]):
+    """All time series of an intake."""
 
     def __init__(self, clock: Clock, keep: int) -> None:
-        self._clock = clock
-        self._keep = keep
+        super().__init__(clock, keep)
         self._series: dict[tuple[Any, ...], Series] = {}
-        self._records: deque[Record] = deque()
-        self.lock = threading.RLock()
-        self._changed = threading.Condition(self.lock)
-        self._requests: Counter[str] = Counter()
-        self._refused: Counter[str] = Counter()
-        self._bytes: Counter[str] = Counter()
-        self._pace = Pace(clock.monotonic())
         self._decreased = 0
-        self._lag = 0.0
-        self._last_seq = 0
+
+    @property
+    def lock(self) -> AbstractContextManager[bool]:
+        """For a writer who asks before it adds."""
+        return self._changed
 
     def check(self, project: str, series: dict[str, Any]) -> None:
         """Raises OrderError if the point of the series does not follow what was written before."""
@@ -134,68 +128,43 @@ class SeriesStore:
             )
             one.start, one.end, one.value = start, end, value
             one.points.append(point)
-            self._last_seq += 1
-            self._records.append(Record(self._last_seq, now, one, point))
+            self.last_seq += 1
+            if len(self._records) == self._records.maxlen:
+                self._records[0].series.points.popleft()  # points of a series come in order, here as there
+            self._records.append(Record(self.last_seq, now, one, point))
             self._lag = (now - end) / SECOND
             self._pace.arrived(1, self._clock.monotonic())
-            if len(self._records) > self._keep:
-                self._records.popleft().series.points.popleft()  # points of a series come in order, here as there
             self._changed.notify_all()
-
-    def count_request(self, outcome: str, compressed: int, uncompressed: int) -> None:
-        """Count a write request by its HTTP status or the name of its fault, and its size in bytes."""
-        with self.lock:
-            self._requests[outcome] += 1
-            self._pace.asked(self._clock.monotonic())
-            self._bytes["compressed"] += compressed
-            self._bytes["uncompressed"] += uncompressed
-
-    def count_refused(self, reason: str) -> None:
-        """Count a series that was not written, by a word for the reason."""
-        with self.lock:
-            self._refused[reason] += 1
 
     def stats(self) -> dict[str, Any]:
         """The counters. Names and meaning: docs/intake.md."""
-        with self.lock:
+        with self._changed:
             types = Counter(series.metric_type for series in self._series.values())
             return {
-                "written": self._last_seq,
-                "refused": dict(sorted(self._refused.items())),
+                "written": self.last_seq,
+                "refused": self.refused,
                 "decreased": self._decreased,
                 "series": len(self._series),
                 "types": dict(types.most_common()),
-                "requests": dict(sorted(self._requests.items())),
-                "bytes": {name: self._bytes[name] for name in ("compressed", "uncompressed")},
-                **self._pace.snapshot(self._clock.monotonic()),
-                "lag": self._lag,
-                "kept": len(self._records),
-                "last_seq": self._last_seq,
+                **self._common(),
             }
 
     def all(self) -> list[Series]:
         """The series, in the order in which they first came."""
-        with self.lock:
+        with self._changed:
             return list(self._series.values())
 
     def forget(self, project: str, metric_type: str) -> None:
         """Drop the series of a metric whose descriptor was deleted."""
-        with self.lock:
+        with self._changed:
             gone = [at for at, one in self._series.items() if (one.project, one.metric_type) == (project, metric_type)]
             for at in gone:
                 del self._series[at]
 
-    def records(self, since: int = 0, limit: int | None = None) -> list[Record]:
-        """The kept points with a `seq` over `since`, oldest first, at most `limit`."""
-        with self.lock:
-            newer = list(itertools.takewhile(lambda record: record.seq > since, reversed(self._records)))
-        newer.reverse()
-        return newer[:limit]
-
     def wait_for(self, points: int, timeout: float) -> bool:
         """Wait until `points` were written; False after `timeout` seconds of real time."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._last_seq >= points, timeout)
+            return self._changed.wait_for(lambda: self.last_seq >= points, timeout)
 
 
 _KEPT = ("metric", "resource", "metadata", "metricKind", "valueType", "unit")

@@ -1,7 +1,4 @@
-"""The intake's counters: what arrived, how often, from where, how fast and how late.
-
-Numbers only, and none of them bounded by how many entries are kept. The owner holds its lock around every call.
-"""
+"""How fast what the intake counts arrives. The owner holds its lock around every call."""
 
 from collections import Counter
 from typing import Any
@@ -43,39 +40,4 @@ class Pace:
             "requests_per_second": [self._requests[past] for past in seconds],
             "rate": sum(window[-_RATE_OVER - 1 : -1]) / _RATE_OVER,
             "uptime": now - self._start,
-        }
-
-
-class Tally:
-    """Counters of one API. `start` and all later `now` are monotonic seconds."""
-
-    def __init__(self, start: float) -> None:
-        self.pace = Pace(start)
-        self.unique = 0
-        self.repeated = 0
-        self.conflicting = 0
-        self.rejected = 0
-        self.too_old = 0
-        self.compressed = 0
-        self.uncompressed = 0
-        self.lists = 0
-        self.lag = 0.0
-        self.requests: Counter[str] = Counter()
-        self.namespaces: Counter[str] = Counter()
-
-    def snapshot(self, now: float) -> dict[str, Any]:
-        """All numbers, JSON-ready. Names and meaning: docs/intake.md."""
-        return {
-            "received": self.unique + self.repeated,
-            "unique": self.unique,
-            "repeated": self.repeated,
-            "conflicting": self.conflicting,
-            "rejected": self.rejected,
-            "too_old": self.too_old,
-            "requests": dict(sorted(self.requests.items())),
-            "lists": self.lists,
-            "bytes": {"compressed": self.compressed, "uncompressed": self.uncompressed},
-            "namespaces": dict(self.namespaces.most_common()),
-            **self.pace.snapshot(now),
-            "lag": self.lag,
         }
