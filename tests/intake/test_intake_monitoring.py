@@ -390,6 +390,14 @@ def test_the_newest_points_are_kept_and_order_is_remembered_all_the_same(clock: 
         refused(create(intake, series(NOW)))
 
 
+def test_without_kept_points_the_order_is_remembered(clock: ManualClock) -> None:
+    with Intake(clock=clock, keep=0) as intake:
+        for n in range(2):
+            assert create(intake, series(NOW + 10 * n)) == (200, {})
+        refused(create(intake, series(NOW)))
+        assert (intake.stats()["monitoring"]["written"], intake.stats()["monitoring"]["kept"]) == (2, 0)
+
+
 def test_a_value_that_is_no_number_is_shown_as_such(intake: Intake) -> None:
     create(intake, series(NOW, {"doubleValue": "NaN"}))
     (one,) = call(intake, "/intake/time_series")[1]

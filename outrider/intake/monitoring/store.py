@@ -129,8 +129,8 @@ class SeriesStore(Arrivals[Record]):
             one.start, one.end, one.value = start, end, value
             one.points.append(point)
             self.last_seq += 1
-            if len(self._records) == self._records.maxlen:
-                self._records[0].series.points.popleft()  # points of a series come in order, here as there
+            if len(self._records) == self._records.maxlen:  # points of a series come in order, here as there
+                (self._records[0].series if self._records else one).points.popleft()
             self._records.append(Record(self.last_seq, now, one, point))
             self._lag = (now - end) / SECOND
             self._pace.arrived(1, self._clock.monotonic())
