@@ -1,5 +1,6 @@
 """`outrider wire`: a sidecar for somebody else's pod, to paste, or put into manifests on their way to the cluster."""
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 STYLES = ("include", "bitnami", "extra-containers", "kustomize", "policy", "plain")
 LOGS = "/var/log/app"
 """Where files are followed if nothing is said of what the sidecar is for."""
+LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+NAME = rf"(?=.{{1,253}}\Z){LABEL}(\.{LABEL})*"
+"""What Kubernetes takes for the name of a container, and of a workload (RFC 1123)."""
 EXIT_FINDINGS = 1
 """A manifest cannot be wired."""
 EXIT_CONFIG = 78
@@ -26,7 +30,7 @@ EXIT_CONFIG = 78
     help="The container that is measured, or writes the files.  [default: the name; of a FILE, the pod's first]",
 )  # fmt: skip
 @click.option(
-    "--logs", default="", metavar="DIR",
+    "--logs", multiple=True, metavar="DIR",
     help="The directory that the container writes its log files into.  [default: /var/log/app, if it is for no check]",
 )  # fmt: skip
 @click.option("--check", "checks", multiple=True, metavar="NAME", help="Measure this at 127.0.0.1; may be repeated.")
@@ -57,6 +61,9 @@ def wire(ctx: click.Context, /, manifest: TextIO | None, style: str | None, **wa
     if (manifest is None) == (style is None):
         raise click.UsageError("give either a FILE or --style")
     wanted["logs"] = _directory(wanted["logs"])
+    for option, pattern in (("name", NAME), ("container", LABEL)):
+        if wanted[option] and not re.fullmatch(pattern, wanted[option]):
+            raise click.BadParameter("Kubernetes would not take that name: a-z, 0-9 and -", param_hint=f"--{option}")
     if not (wanted["path"] or wanted["checks"] or wanted["logs"]):
         wanted["logs"] = LOGS
         click.echo(f"the sidecar will follow {LOGS}/**/*.log: --logs, --check or --config say otherwise", err=True)
@@ -69,9 +76,15 @@ def wire(ctx: click.Context, /, manifest: TextIO | None, style: str | None, **wa
         ctx.exit(_wire(manifest, config, wanted))
 
 
-def _directory(logs: str) -> str:
+def _directory(given: tuple[str, ...]) -> str:
     from outrider.wiring.pod import PLACES
 
+    if len(given) > 1:
+        raise click.BadParameter("give one directory, it becomes a volume: one above all of them", param_hint="--logs")
+    logs = "".join(given)
+    if set(logs) & set("*?["):
+        hint = "give the directory, whose *.log are followed; logs.files of --config says it otherwise"
+        raise click.BadParameter(hint, param_hint="--logs")
     if logs and (not logs.startswith("/") or ":" in logs or logs.rstrip("/") in ("", *PLACES)):
         raise click.BadParameter("give an absolute path that is not one of the sidecar's own", param_hint="--logs")
     return logs.rstrip("/")
@@ -115,11 +128,21 @@ def _wire(manifest: TextIO, config: dict[str, Any], wanted: dict[str, Any]) -> i
         return Wiring(name, wanted["image"], config, wanted["container"] or first, wanted["logs"])
 
     try:
-        result = wired(manifest.read(), make, wanted["name"])
-    except (ManifestError, UnicodeDecodeError) as e:
+        result = wired(_text(manifest.buffer.read()), make, wanted["name"])
+    except ManifestError as e:
         click.echo(f"{manifest.name}: {e}", err=True)
         return EXIT_FINDINGS
     click.echo(result.text, nl=False)
     for line in result.done:
         click.echo(line, err=True)
     return 0
+
+
+def _text(data: bytes) -> str:
+    """With its line ends as they are, which reading as text would not keep."""
+    from outrider.wiring.manifests import ManifestError
+
+    try:
+        return data.decode()
+    except UnicodeDecodeError as e:
+        raise ManifestError(f"line {data.count(bytes([10]), 0, e.start) + 1}: is not UTF-8 text") from None

@@ -15,7 +15,7 @@ from itertools import pairwise
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 from outrider.model.injection import SIDECAR
-from outrider.wiring.pod import LOGS_VOLUME, Object, Wiring
+from outrider.wiring.pod import LOGS_VOLUME, PORT, Object, Wiring
 from outrider.wiring.splice import Splice, SpliceError
 from outrider.wiring.styles import annotations, config_map
 from outrider.wiring.text import dump
@@ -54,6 +54,7 @@ def wire(text: str, make: MakeWiring, only: str = "") -> Wired:
     chunks = _chunks(text)
     wired = Wired("")
     maps: dict[tuple[object, str], Object] = {}
+    others: list[str] = []
     try:
         for i, (chunk, line) in enumerate(chunks):
             if "containers" not in chunk:
@@ -62,6 +63,7 @@ def wire(text: str, make: MakeWiring, only: str = "") -> Wired:
             for target in _targets(splice, splice.root):
                 name = _name(splice, target.workload)
                 if only and name != only:
+                    others.append(name)
                     continue
                 namespace = splice.plain(splice.at(target.workload, "metadata", "namespace"))
                 wiring = _add(target, name, make)
@@ -70,10 +72,11 @@ def wire(text: str, make: MakeWiring, only: str = "") -> Wired:
                     wired.done.append(f"{what}: has a container {SIDECAR} of its own, and stays as it is")
                     continue
                 maps[namespace, wiring.config_map] = config_map(wiring, namespace)
-                wired.done.append(f"{what}: {SIDECAR} beside {wiring.container}")
+                wired.done.append(f"{what}: {SIDECAR} beside {wiring.container}{_on_the_node(target)}")
             chunks[i] = (splice.edited(), line)
         if not wired.done:
-            raise SpliceError(f"has no pods of a workload called {only}" if only else "has nothing that makes pods")
+            missed = f"has no workload called {only}, but {', '.join(others)}"
+            raise SpliceError(missed if others else "has nothing that makes pods")
         _put_maps(chunks, maps)
     except SpliceError as e:
         raise ManifestError(str(e)) from None
@@ -144,6 +147,12 @@ def _add(target: _Target, name: str, make: MakeWiring) -> Wiring | None:
     else:
         splice.put_mapping(target.template, "metadata", {"annotations": annotations(wiring)}, target.key_line)
     return wiring
+
+
+def _on_the_node(target: _Target) -> str:
+    """What to mind of a pod on its node's network: its sidecar's port is the node's."""
+    on_it = target.splice.plain(target.splice.at(target.template, "spec", "hostNetwork")) is True
+    return f"; it is on its node's network, where nothing else may listen at {PORT}" if on_it else ""
 
 
 def _key_line(parent: MappingNode, child: Node) -> int:

@@ -43,7 +43,7 @@ class Wiring:
     @property
     def config_map(self) -> str:
         """Name of the ConfigMap with the configuration."""
-        return f"{self.name[:54]}-outrider"
+        return f"{self.name[:54].rstrip('-.')}-outrider"
 
     def init_container(self) -> Object:
         """The sidecar, an item of `initContainers`."""

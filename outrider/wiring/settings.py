@@ -8,7 +8,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import yaml
+from msgspec.structs import fields
 
 from outrider.config import Check, examine_text
 from outrider.config.load import Report
@@ -37,7 +39,11 @@ def configuration(path: str | None, checks: Sequence[str], logs: str, installed:
         if given.get(key, STATE) != STATE:
             raise ConfigError([Problem(name, 0, 0, key, why, "leave it out")])
     config = _completed(given, checks, logs)
-    report = _usable(written(config), name, config, installed)
+    try:
+        report = _usable(written(config), name, config, installed)
+    except ConfigError as e:  # of what the options have added: it stands in no line of a file
+        hint = "settings of a check stand in the file of --config"
+        raise ConfigError([Problem(name, 0, 0, p.path, p.message, p.hint or hint) for p in e.problems]) from None
     for where, value in _secrets(report.config, ""):
         if value.env is None and value.file is None:
             hint = "write {env: NAME}, and put it into the Secret outrider-sidecar under that name"
@@ -102,7 +108,7 @@ def _usable(text: str, name: str, config: Mapping[str, Any], installed: CheckTyp
 
 
 def _secrets(value: Any, path: str) -> list[tuple[str, Secret]]:
-    """Every secret of a configuration, with its path."""
+    """Every secret of a configuration that is not what everybody has by default, with its path."""
     if isinstance(value, Secret):
         return [(path, value)]
     if isinstance(value, Mapping):
@@ -111,6 +117,7 @@ def _secrets(value: Any, path: str) -> list[tuple[str, Secret]]:
         return [found for i, one in enumerate(value) for found in _secrets(one, f"{path}[{i}]")]
     if isinstance(value, Check):
         return _secrets(value.settings, f"{path}.{value.name}")
-    if fields := getattr(value, "__struct_fields__", ()):
-        return [found for name in fields for found in _secrets(getattr(value, name), f"{path}.{name}".lstrip("."))]
+    if isinstance(value, msgspec.Struct):
+        said = [field for field in fields(value) if getattr(value, field.name) != field.default]
+        return [found for f in said for found in _secrets(getattr(value, f.name), f"{path}.{f.name}".lstrip("."))]
     return []

@@ -5,7 +5,8 @@ behind the line of the key that it belongs to. So comments, order, quotes and bl
 writes a document anew can promise. Flow style (`volumes: []`, and JSON with it) gets its additions behind the bracket.
 What is there already is compared: an item of ours that says the same is left, another one is replaced.
 
-Aliases and merge keys are refused where they are in the way: what is written into them would change other places too.
+Aliases and merge keys are refused where they are in the way, and so is what has an alias elsewhere: what is written
+into them would change other places too. Single values, such as a name that is said once and meant five times, are read.
 """
 
 import json
@@ -22,6 +23,16 @@ class SpliceError(Exception):
     """Nothing can be added there; the text says where, why, and the way out."""
 
 
+class _Loader(yaml.SafeLoader):
+    def compose_node(self, parent: Node | None, index: int) -> Node | None:
+        """The alias of a single value stands where it is written, and not where its anchor is."""
+        alias = self.peek_event() if self.check_event(yaml.AliasEvent) else None  # type: ignore[no-untyped-call]
+        node = super().compose_node(parent, index)
+        if alias is None or not isinstance(node, ScalarNode):
+            return node
+        return ScalarNode(node.tag, node.value, alias.start_mark, alias.end_mark)
+
+
 class Splice:
     """One document and the edits collected for it; `first_line` is where it begins in its file. Raises SpliceError if
     it is not YAML.
@@ -34,7 +45,7 @@ class Splice:
         self._newline = "\r\n" if "\r\n" in text else "\n"
         self._lines = [0, *(i + 1 for i, char in enumerate(text) if char == "\n")]
         try:
-            self.root = yaml.compose(text, Loader=yaml.SafeLoader)
+            self.root = yaml.compose(text, Loader=_Loader)
         except yaml.MarkedYAMLError as e:
             line = first_line + (e.problem_mark.line if e.problem_mark else 0)
             hint = "; render the template first, such as with helm template" if "{{" in text else ""
@@ -43,6 +54,7 @@ class Splice:
             raise SpliceError(f"line {first_line}: is not YAML: {' '.join(str(e).split())}") from None
         except RecursionError:
             raise SpliceError(f"line {first_line}: is nested too deeply") from None
+        self._shared = _shared(self.root)
 
     def edited(self) -> str:
         """The text with all edits."""
@@ -55,7 +67,9 @@ class Splice:
     # -- looking ------------------------------------------------------------------------------------------------------
 
     def child(self, parent: Node, key: str) -> Node | None:
-        """The value of `key` in a mapping, None if there is none. Raises SpliceError for aliases and merge keys."""
+        """The value of `key` in a mapping, None if there is none. Raises SpliceError for collections that stand for
+        two places, and for merge keys.
+        """
         found = self._entry(parent, key)
         return found[1] if found else None
 
@@ -84,14 +98,16 @@ class Splice:
             if name.value == "<<" and name.tag == "tag:yaml.org,2002:merge":
                 merged = name
             if name.value == key:
-                if value.start_mark.index < name.end_mark.index:
-                    raise SpliceError(
-                        f"line {self.line(name)}: {key} is an alias: write it out, since it stands for two"
-                    )
+                self._refuse_shared(value, name, key)
                 return name, value
         if merged is not None:
             raise SpliceError(f"line {self.line(merged)}: a merge key may bring {key} along: write it out")
         return None
+
+    def _refuse_shared(self, node: Node, place: Node, what: str) -> None:
+        if id(node) in self._shared:
+            role = "is an alias" if node.start_mark.index < place.start_mark.index else "has an alias elsewhere"
+            raise SpliceError(f"line {self.line(place)}: {what} {role}: write it out, since it stands for two")
 
     # -- adding -------------------------------------------------------------------------------------------------------
 
@@ -100,6 +116,7 @@ class Splice:
 
         `above` is the line (from 0) behind which a key that is not there is put: that of the key of `parent`.
         """
+        self._refuse_shared(parent, parent, "what begins here")
         found = self._entry(parent, key)
         node = found[1] if found else None
         if not isinstance(node, SequenceNode) or not node.value:
@@ -187,6 +204,22 @@ class Splice:
 
     def _start_of(self, line: int) -> int:
         return self._lines[line] if line < len(self._lines) else len(self.text)
+
+
+def _shared(root: Node | None) -> set[int]:
+    """The collections, by their id, that stand in more than one place."""
+    seen: set[int] = set()
+    twice: set[int] = set()
+    left = [root]
+    while left:
+        node = left.pop()
+        if not isinstance(node, MappingNode | SequenceNode):
+            continue
+        (twice if id(node) in seen else seen).add(id(node))
+        if id(node) in twice:
+            continue
+        left += [part for pair in node.value for part in pair] if isinstance(node, MappingNode) else node.value
+    return twice
 
 
 def _last_line(node: Node) -> int:

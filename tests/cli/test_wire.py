@@ -8,6 +8,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from outrider.checks.found import INSTALLED
 from outrider.cli.group import main
 from outrider.cli.wire import STYLES
 from outrider.model import injection
@@ -46,6 +47,38 @@ def test_a_stream_is_wired_on_its_way_and_again_without_a_change() -> None:
     assert again.stdout == first.stdout
 
 
+@pytest.mark.parametrize("check", sorted(INSTALLED))
+def test_every_check_can_be_wired_or_says_what_it_needs(check: str, tmp_path: Path) -> None:
+    """A password that everybody has by default is no secret: RabbitMQ's guest."""
+    told = ["--style", "plain", "--check", check]
+    if check == "openmetrics":
+        file = tmp_path / "outrider.yaml"
+        file.write_text("metrics: {checks: [openmetrics: {url: 'http://127.0.0.1:1/metrics'}]}\n")
+        told += ["--config", str(file)]
+    got = wire(*told, OUTRIDER_IMAGE="i:1")
+    assert (got.exit_code, got.stderr) == (0, "")
+    _, config_map = yaml.safe_load_all(got.stdout)
+    assert check in yaml.safe_load(config_map["data"]["outrider.yaml"])["metrics"]["checks"][0]
+
+
+def test_line_ends_stay_as_they_are_from_a_file_and_from_a_pipe(tmp_path: Path) -> None:
+    text = POD.replace("\n", "\r\n")
+    file = tmp_path / "pod.yaml"
+    file.write_bytes(text.encode())
+    for got in (wire(str(file), OUTRIDER_IMAGE="i:1"), wire("-", stdin=text, OUTRIDER_IMAGE="i:1")):
+        pod, _, config_map = got.stdout_bytes.partition(b"---")
+        assert pod.count(b"\r\n") == pod.count(b"\n") > 50
+        assert config_map
+
+
+def test_what_is_no_text_is_refused_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "pod.yaml"
+    file.write_bytes(POD.encode() + b"# caf\xe9\n")
+    got = wire(str(file), OUTRIDER_IMAGE="i:1")
+    assert (got.exit_code, got.stdout) == (1, "")
+    assert f"{file}: line 7: is not UTF-8 text" in got.stderr
+
+
 def test_without_options_it_follows_the_log_files_of_the_first_container_and_says_what_is_made_up() -> None:
     got = wire("-", stdin=POD)
     assert got.exit_code == 0
@@ -80,6 +113,12 @@ def test_secrets_are_named_and_never_shown(tmp_path: Path) -> None:
         (("--style", "plain", "--logs", "logs"), "", 2, "give an absolute path"),
         (("--style", "plain", "--logs", "/"), "", 2, "give an absolute path"),
         (("--style", "plain", "--logs", "/etc/outrider/"), "", 2, "not one of the sidecar's own"),
+        (("--style", "plain", "--logs", "/logs/*.log"), "", 2, "give the directory, whose *.log are followed"),
+        (("--style", "plain", "--logs", "/a", "--logs", "/b"), "", 2, "give one directory, it becomes a volume"),
+        (("--style", "plain", "--name", "Web App"), "", 2, "--name: Kubernetes would not take that name"),
+        (("--style", "plain", "--container", "a.b"), "", 2, "--container: Kubernetes would not take that name"),
+        (("--style", "plain", "--check", "openmetrics"), "", 78,
+         "the options: metrics.checks[0].openmetrics.url: is missing"),
         (("-", "--check", "redis", "--image", "i"), "", 1, "has nothing that makes pods"),
         (("--style", "plain", "--check", "rediss"), "", 78, 'did you mean "redis"?'),
         (("--style", "plain", "--config", "FILE"), "exportres: {}", 78, 'unknown key "exportres"'),

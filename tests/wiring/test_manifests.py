@@ -237,6 +237,61 @@ def test_nothing_is_wired_if_one_cannot_be() -> None:
         wired(good + bad)
 
 
+ALIASES = """\
+kind: Deployment
+metadata:
+  name: &app web
+  labels: &labels {app: *app}
+spec:
+  selector: {matchLabels: *labels}
+  template:
+    metadata: {labels: *labels}
+    spec:
+      containers:
+        - name: *app
+          image: &image web:1
+          env: &env [{name: A, value: "x\ty"}]
+        - {name: second, image: *image, env: *env}
+"""
+
+
+def test_a_value_that_is_said_once_and_meant_often_is_read_and_left() -> None:
+    got = wired(ALIASES, logs="/logs")
+    assert got.done == ["Deployment web: outrider beside web"]
+    lines = got.text.splitlines()
+    changed = "    metadata: {labels: *labels}"
+    assert [line for line in ALIASES.splitlines() if line not in lines] == [changed]
+    spec = next(documents(got.text))["spec"]["template"]["spec"]
+    assert [(one["name"], "volumeMounts" in one) for one in spec["containers"]] == [("web", True), ("second", False)]
+    assert wired(got.text, logs="/logs").text == got.text
+
+
+def test_an_addition_that_another_place_would_share_is_refused() -> None:
+    """A merge key brings everything along, what would be added too."""
+    text = f"{HEAD}spec:\n  containers:\n  - &web\n    name: web\n  - <<: *web\n    name: second\n"
+    with pytest.raises(ManifestError, match="line 6: what begins here has an alias elsewhere"):
+        wired(text, logs="/logs")
+    spec = next(documents(wired(text).text))["spec"]  # nothing is added to the container itself
+    assert [one["name"] for one in spec["initContainers"]] == ["outrider"]
+
+
+def test_a_pod_on_its_nodes_network_is_told_whose_port_it_takes() -> None:
+    got = wired(f"{HEAD}spec:\n  hostNetwork: true\n  containers: [{{name: web}}]\n")
+    assert got.done == [
+        "Pod x: outrider beside web; it is on its node's network, where nothing else may listen at 9464"
+    ]
+
+
+def test_a_workload_that_is_not_there_is_missed() -> None:
+    with pytest.raises(ManifestError, match="has no workload called web, but x"):
+        wired(yaml.safe_dump(WORKLOADS[0]), only="web")
+
+
+def test_a_long_name_is_cut_to_one_that_kubernetes_takes() -> None:
+    name = "a" * 53 + "-" + "b" * 20
+    assert Wiring(name, IMAGE, CONFIG, "web").config_map == "a" * 53 + "-outrider"
+
+
 def test_a_container_that_is_not_there_is_missed() -> None:
     with pytest.raises(ManifestError, match="x has no container nginx, but web"):
         wired(yaml.safe_dump(WORKLOADS[0]), container="nginx")
