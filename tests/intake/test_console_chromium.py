@@ -82,7 +82,7 @@ def test_what_arrives_is_shown_as_it_comes(page: Page, intake: Intake) -> None:
     page.until("document.querySelector('#list tbody tr').cells[3].innerText === 'just now'")
     assert page.eval("document.title") == "Outrider intake"
     assert "unique" in page.text("#tiles")
-    assert page.text("#requests-peak") != "0"
+    page.until("document.querySelector('#requests-peak').innerText !== '0'")
     page.shot("cloud-logging")
 
 
@@ -133,6 +133,44 @@ def test_one_entry_in_full_beside_the_rules_by_keys_alone(page: Page, intake: In
     page.until("document.querySelector('#list tbody tr').cells[3].innerText === 'meanwhile'")
 
 
+SEEN = """
+(selector => {
+  const { top, bottom, width } = document.querySelector(selector).getBoundingClientRect();
+  return width > 150 && bottom > 0 && top < innerHeight;
+})"""
+
+
+@pytest.mark.parametrize(("width", "column"), [(1400, 300), (700, 200), (380, 300)])
+def test_what_is_opened_far_down_the_list_is_in_sight(page: Page, width: int, column: int) -> None:
+    """In one column it stands above the list; and the text of a row has room of its own."""
+    page.call("Emulation.setDeviceMetricsOverride", width=width, height=700, deviceScaleFactor=1, mobile=False)
+    assert page.eval("document.documentElement.scrollWidth") <= width
+    assert page.eval("document.querySelector('#list td:last-child').getBoundingClientRect().width") > column
+    for _ in range(25):
+        page.press("j")
+    page.press("Enter")
+    page.until("document.querySelector('#detail tbody') !== null")
+    assert page.eval(f"{SEEN}('#detail h2')")
+    if width > 960:
+        assert page.eval(f"{SEEN}('#list tr[aria-selected=true]')")
+    page.shot(f"entry-{width}")
+    page.press("Escape")
+    assert page.eval(f"{SEEN}('#list tr[aria-selected=true]')")
+    page.call("Emulation.clearDeviceMetricsOverride")
+
+
+def test_an_intake_to_which_nothing_has_come_says_how_it_comes(browser: Browser) -> None:
+    with Intake() as intake:
+        page = browser.page(intake.url)
+        page.until("!document.querySelector('#nothing').hidden")
+        assert page.text("#nothing").endswith(f"with logs_endpoint: {intake.url}")
+        page.press("4")
+        page.until("document.querySelector('#nothing').innerText.includes('metrics_endpoint')")
+        page.press("5")
+        page.until("!document.querySelector('#nothing-plotted').hidden")
+        assert page.complaints == []
+
+
 def test_the_list_can_be_held(page: Page, intake: Intake) -> None:
     page.press("p")
     write(intake, entry("while held"))
@@ -162,7 +200,7 @@ def test_metrics_under_both_names(page: Page) -> None:
 
 def test_faults_are_switched_by_hand(page: Page, intake: Intake) -> None:
     page.press("f")
-    assert page.eval("document.activeElement.parentElement.innerText.trim()") == "401"
+    assert page.eval("document.activeElement.parentElement.innerText.trim()") == "401 who writes is not known"
     page.eval("document.querySelector('select[aria-label=\"How often 503\"]').value = '0.5'")
     page.click(".switch:nth-child(7) input")
     page.until("document.querySelector('.switch.on') !== null")

@@ -66,6 +66,8 @@ export class Arrivals {
     }
     this.last = Math.max(this.last, known); // up to there everything was looked at
     while (body.rows.length > SHOWN) body.deleteRow(-1);
+    at("nothing").textContent = at("filter").value ? "Nothing has arrived that this filter takes."
+      : `Nothing has arrived yet. An exporter sends it here with ${vendor.endpoint}: ${location.origin}`;
     at("nothing").hidden = body.rows.length > 0;
   }
 
@@ -153,7 +155,9 @@ export class Arrivals {
   }
 }
 
-function pace(name, values) {
+/** The running second comes last, and is left out: it would always look like a fall. */
+function pace(name, perSecond) {
+  const values = perSecond.slice(0, -1);
   const peak = Math.max(...values);
   at(`${name}-peak`).textContent = count(peak);
   at(`${name}-pace`).replaceChildren(polyline(values.map((value, x) => [x, 98 - (95 * value) / (peak || 1)])));

@@ -17,7 +17,8 @@ export async function show(arrival, vendor) {
   if (mine !== turn) return; // something else was opened or closed meanwhile
   panel.hidden = arrival === null;
   document.querySelector("main").classList.toggle("reading", arrival !== null);
-  if (arrival === null) return;
+  if (arrival === null) return keepInView();
+  at("beside").scrollTop = 0;
   const whole = vendor.whole(arrival), known = rules[vendor.rules] ?? [];
   const { seq, timeSeries, log, point, ...marks } = arrival;
   const beside = whole === arrival ? [] : Object.entries(marks);
@@ -32,6 +33,14 @@ export async function show(arrival, vendor) {
     ...beside.map(([key, value]) => element("p", { class: "dim" }, `${key}: ${value}`)),
     ...(known.length ? [element("details", {}, element("summary", {}, "As JSON"), element("pre", {}, JSON.stringify(fields, null, 2)))] : []),
   );
+  keepInView();
+}
+
+/** The columns have another width now. Where there is only one, what was opened stands above the list. */
+function keepInView() {
+  const opened = matchMedia("(max-width: 60rem)").matches && !at("detail").hidden;
+  const shown = opened ? at("detail") : document.querySelector("#list tr[aria-selected=true]");
+  shown?.scrollIntoView({ block: opened ? "start" : "nearest" });
 }
 
 function table(fields, known) {

@@ -3,6 +3,12 @@
 import { ask, at, element } from "./dom.js";
 
 const CHANCES = [1, 0.5, 0.2, 0.05, 0.01];
+const WORDS = {
+  "401": "who writes is not known", "403": "who writes may not", "408": "too slow; Datadog", "413": "too large; Datadog",
+  "429": "too often", "500": "an error inside", "503": "not available", "504": "out of time; Cloud Monitoring",
+  "partial": "half is written; Cloud Monitoring", "hang": "no answer ever", "reset": "the connection breaks",
+  "lost-ack": "written, the answer is lost",
+};
 
 /** Show the faults in force. `specs` are theirs as the counters have them. */
 export async function show(specs) {
@@ -24,7 +30,7 @@ function make(known) {
   at("switches").replaceChildren(...known.map(name => {
     const box = element("input", { type: "checkbox" });
     const chance = element("select", { "aria-label": `How often ${name}` }, ...CHANCES.map(option));
-    const row = element("div", { class: "switch" }, element("label", {}, box, ` ${name}`), chance);
+    const row = element("div", { class: "switch" }, element("label", {}, box, ` ${name} `, element("small", {}, WORDS[name] ?? "")), chance);
     Object.assign(row, { box, chance, name });
     box.addEventListener("change", () => set(row));
     chance.addEventListener("change", () => { if (box.checked) set(row); });

@@ -48,7 +48,7 @@ function here(all) {
     ["Datadog metrics", "points", points.accepted, { "new": points.stored, "dropped": points.accepted - points.stored }, total(points.refused)],
   ];
   at("here").replaceChildren(
-    element("thead", {}, element("tr", {}, ...["API", "came in", "", "of which", "refused"].map(text => element("th", { scope: "col" }, text)))),
+    element("thead", {}, element("tr", {}, ...[["API"], ["came in", "n"], [""], ["of which"], ["refused", "n"]].map(([text, kind]) => element("th", { scope: "col", class: kind }, text)))),
     element("tbody", {}, ...rows.map(([name, what, n, parts, refused]) => element("tr", {},
       element("th", { scope: "row" }, name), element("td", { class: "n" }, count(n)), element("td", {}, what),
       element("td", {}, Object.entries(parts).map(([part, k]) => `${count(k)} ${part}`).join(" + ")), element("td", { class: "n" }, count(refused))))));

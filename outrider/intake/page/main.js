@@ -19,6 +19,7 @@ function choose(i) {
   view = i;
   [...at("tabs").children].forEach((tab, at) => (at === i ? tab.setAttribute("aria-current", "page") : tab.removeAttribute("aria-current")));
   at("arrivals").hidden = at("sums").hidden = i >= VENDORS.length;
+  at("hold").hidden = i >= VENDORS.length;
   at("plots").hidden = VIEWS[i] !== "Plots";
   at("books").hidden = VIEWS[i] !== "Ledger";
   if (i < VENDORS.length) arrivals.choose(VENDORS[i]);

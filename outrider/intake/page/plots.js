@@ -26,6 +26,7 @@ export async function draw(all) {
   const wanted = new Set(shown.flatMap(([one, , other]) => [one, other]).filter(Boolean));
   const plots = shown.length ? await ask(`/intake/plots?${new URLSearchParams([...wanted].map(name => ["metric", name]))}`) : {};
   at("metric-count").textContent = rows.length > SHOWN ? `${SHOWN} of ${count(rows.length)} shown` : count(rows.length);
+  at("nothing-plotted").hidden = rows.length > 0;
   at("pairs").replaceChildren(...shown.map(([datadog, tags, google, labels]) => element("div", { class: "pair" },
     figure("Datadog", datadog, tags, plots[datadog]), figure("Google", google, labels, plots[google]))));
 }
@@ -70,6 +71,6 @@ function figure(vendor, name, labels, plot) {
   }
   const last = curves.map(curve => curve.points.at(-1)).filter(Boolean).map(([, value]) => short(value));
   const more = plot.more ? `, ${plot.more} curves more` : "";
-  const ends = [`${short(low)} … ${short(high)}`, `now ${last.slice(0, 3).join(", ")}${last.length > 3 ? ", …" : ""}${more}`, `${Math.round(to - from)} s`];
+  const ends = [`${short(low)} … ${short(high)}`, `now ${last.slice(0, 3).join(", ")}${last.length > 3 ? ", …" : ""}${more}`, `over ${Math.round(to - from)} s`];
   return element("figure", {}, caption, svg, element("div", { class: "span" }, ...ends.map(text => element("span", {}, text))));
 }

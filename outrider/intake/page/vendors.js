@@ -33,7 +33,7 @@ function pointRow({ point, dropped }) {
 
 export const VENDORS = [
   {
-    name: "Cloud Logging", path: "/intake/entries", rules: "google", whole: one => one, row: entryRow,
+    name: "Cloud Logging", endpoint: "logs_endpoint", path: "/intake/entries", rules: "google", whole: one => one, row: entryRow,
     stats: all => all, groups: stats => stats.namespaces, by: "namespace",
     reasons: stats => ({ "rejected": stats.rejected, "too old": stats.too_old }),
     counts: stats => ({ ...distinct(stats), "rejected": stats.rejected }),
@@ -42,7 +42,7 @@ export const VENDORS = [
     group: one => `resource.labels.namespace_name="${one}"`,
   },
   {
-    name: "Datadog logs", path: "/intake/logs", rules: "datadog", whole: one => one.log, row: logRow,
+    name: "Datadog logs", endpoint: "logs_endpoint", path: "/intake/logs", rules: "datadog", whole: one => one.log, row: logRow,
     stats: all => all.datadog, groups: stats => stats.services, by: "service",
     reasons: stats => ({ ...stats.refused, ...stats.dropped, ...stats.over }),
     counts: stats => ({ ...distinct(stats), "refused requests": sum(stats.refused), "dropped": sum(stats.dropped) }),
@@ -50,7 +50,7 @@ export const VENDORS = [
     head: "Status", any: "any status", level: one => `status:${one}`, and: " ", group: one => `service:${one}`,
   },
   {
-    name: "Cloud Monitoring", path: "/intake/time_series", whole: one => one.timeSeries, row: seriesRow,
+    name: "Cloud Monitoring", endpoint: "metrics_endpoint", path: "/intake/time_series", whole: one => one.timeSeries, row: seriesRow,
     stats: all => all.monitoring, groups: stats => stats.types, by: "metric",
     reasons: stats => ({ ...stats.refused, "decreased": stats.decreased }),
     counts: stats => ({
@@ -60,7 +60,7 @@ export const VENDORS = [
     head: "Kind", any: "any kind", level: one => one, and: " ", group: one => one,
   },
   {
-    name: "Datadog metrics", path: "/intake/points", whole: one => one.point, row: pointRow,
+    name: "Datadog metrics", endpoint: "metrics_endpoint", path: "/intake/points", whole: one => one.point, row: pointRow,
     stats: all => all.datadog_metrics, groups: stats => stats.metrics, by: "metric",
     reasons: stats => ({ ...stats.refused, ...stats.dropped, ...stats.over }),
     counts: stats => ({
