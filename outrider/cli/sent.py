@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 HARMLESS = frozenset({"content-type", "content-encoding", "user-agent", "x-goog-user-project"})
 BLOT = "***"
+SHORTEST = 6
+"""Characters of a secret that is looked for in bodies: a made-up key of one letter would blot out all of those."""
 LONGEST = 20_000
 """Characters of a body that are shown to people."""
 
@@ -59,7 +61,7 @@ def _blotted(headers: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
         kind, space, secret = value.rpartition(" ")  # `Bearer ...`
         kept[name] = f"{kind}{space}{BLOT}"
         secrets.append(secret)
-    return kept, [secret for secret in secrets if secret]
+    return kept, [secret for secret in secrets if len(secret) >= SHORTEST]
 
 
 def _read(data: bytes, secrets: list[str]) -> Any:

@@ -163,6 +163,16 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
             assert "token-" not in result.output
 
 
+def test_a_made_up_key_of_one_letter_blots_out_no_words(tmp_path: Path) -> None:
+    with Intake() as anybodys:
+        path = configuration(tmp_path, anybodys.url)
+        Path(path).write_text(Path(path).read_text().replace(KEY, "k"))
+        result = send(path, "log", "a black kettle", "-e", "datadog")
+    assert result.exit_code == 0, result.output
+    assert "DD-API-KEY: ***" in result.stdout
+    assert '"message": "a black kettle"' in result.stdout
+
+
 REFUSALS = [("503", 503, "HTTP 503"), ("429", 429, "HTTP 429")]
 
 
