@@ -110,8 +110,9 @@ def pod_logs(config: Config) -> Iterator[Finding]:
         for name in names
         if ".log" in name
     ]
-    yield _readable(files, hidden, f"of {root}", CAPABILITY)
-    if not files and not hidden:
+    if files or hidden:
+        yield _readable(files, hidden, f"of {root}", CAPABILITY)
+    else:
         yield warn("log files", f"there is no log below {root}", "does a pod run on this node? Else: " + TREE)
 
 
@@ -156,11 +157,12 @@ def inotify(config: Config) -> Iterator[Finding]:
         yield warn("inotify", f"the kernel gives no instance: {e.strerror or e}", cure)
         return
     most = _number(WATCHES)
+    many = "1 directory" if directories == 1 else f"{directories} directories"
     if most is not None and directories > most * 0.8:
         cure = "raise fs.inotify.max_user_watches on the node (sysctl); beyond it files are polled"
-        yield warn("inotify", f"{directories} directories, and fs.inotify.max_user_watches is {most}", cure)
+        yield warn("inotify", f"{many}, and fs.inotify.max_user_watches is {most}", cure)
     else:
-        yield ok("inotify", f"{directories} directories" + ("" if most is None else f", of {most} that can be watched"))
+        yield ok("inotify", many + ("" if most is None else f", of {most} that can be watched"))
 
 
 def _number(path: str) -> int | None:
