@@ -126,20 +126,20 @@ class NoLedgerError(Exception):
 
 @click.command()
 @click.option(
-    "--url", default="http://127.0.0.1:9464", metavar="URL", envvar="OUTRIDER_URL", show_default=True,
-    show_envvar=True, help="Where the collector's telemetry is (`telemetry.listen`).",
+    "--url", default="http://127.0.0.1:9464", metavar="URL", show_default=True,
+    help="Where the collector's telemetry is (`telemetry.listen`).",
 )  # fmt: skip
 @click.option(
-    "--all", "everything", is_flag=True, envvar="OUTRIDER_ALL", show_envvar=True,
+    "--all", "everything", is_flag=True,
     help=f"Every stream, not just those that do not balance and the {TOP} that are furthest behind.",
 )  # fmt: skip
 @click.option(
-    "--watch", is_flag=True, envvar="OUTRIDER_WATCH", show_envvar=True,
+    "--watch", is_flag=True,
     help=f"Look again every {EVERY:g} seconds, until Ctrl-C.",
 )  # fmt: skip
 @click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", envvar="OUTRIDER_OUTPUT",
-    show_default=True, show_envvar=True, help="Form of the result; with --watch, one JSON document a line.",
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text",
+    show_default=True, help="Form of the result; with --watch, one JSON document a line.",
 )  # fmt: skip
 def audit(url: str, everything: bool, watch: bool, output: str) -> None:
     """Account for every byte and record of a running collector.

@@ -30,7 +30,7 @@ NOT_REPORTED = "the server has not reported it"
 @click.command()
 @click.argument("name")
 @click.option(
-    "-c", "--config", "path", metavar="FILE", envvar="OUTRIDER_CONFIG", show_envvar=True,
+    "-c", "--config", "path", metavar="FILE",
     help="Take the settings from the first entry of metrics.checks that has this name.",
 )  # fmt: skip
 @click.option(

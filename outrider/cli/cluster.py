@@ -20,5 +20,7 @@ def cluster(path: str, log_level: str) -> None:
     What it has to know of its pod comes from environment variables (the downward API):
       POD_NAMESPACE        the namespace of the Lease  [default: that of the service account]
       POD_NAME, POD_UID    what this replica is called in it  [default: the host and a random number]
+
+    Exit codes: 0 ended by a signal, 2 wrong usage, 78 the configuration is wrong.
     """
     follow("cluster", path, log_level)

@@ -22,28 +22,28 @@ EXIT_INTERRUPTED = 130
 
 @click.command()
 @click.option(
-    "--seconds", type=click.FloatRange(min=0, min_open=True), metavar="N", envvar="OUTRIDER_SECONDS", show_envvar=True,
+    "--seconds", type=click.FloatRange(min=0, min_open=True), metavar="N",
     help="End by itself after this time; otherwise at Ctrl-C.",
 )  # fmt: skip
 @click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), default=400, metavar="N", envvar="OUTRIDER_RATE",
-    show_default=True, show_envvar=True, help="Lines that the pods print per second.",
+    "--rate", type=click.FloatRange(min=0, min_open=True), default=400, metavar="N",
+    show_default=True, help="Lines that the pods print per second.",
 )  # fmt: skip
 @click.option(
-    "--seed", type=int, default=1, metavar="N", envvar="OUTRIDER_SEED", show_default=True, show_envvar=True,
+    "--seed", type=int, default=1, metavar="N", show_default=True,
     help="What the pods print is drawn from this.",
 )  # fmt: skip
 @click.option(
-    "--plain", is_flag=True, envvar="OUTRIDER_PLAIN", show_envvar=True,
+    "--plain", is_flag=True,
     help="One line a second instead of the screen (as with NO_COLOR, or without a terminal).",
 )  # fmt: skip
 @click.option(
-    "--svg", type=click.Path(dir_okay=False, writable=True, path_type=Path), metavar="FILE", envvar="OUTRIDER_SVG",
-    show_envvar=True, help="Save the screen, as it is when the pods stop, as a picture.",
+    "--svg", type=click.Path(dir_okay=False, writable=True, path_type=Path), metavar="FILE",
+    help="Save the screen, as it is when the pods stop, as a picture.",
 )  # fmt: skip
 @click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", envvar="OUTRIDER_OUTPUT",
-    show_default=True, show_envvar=True, help="Form of the summary.",
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text",
+    show_default=True, help="Form of the summary.",
 )  # fmt: skip
 @click.pass_context
 def demo(

@@ -22,16 +22,16 @@ COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 @click.command()
 @click.option(
-    "-c", "--config", "path", metavar="FILE", envvar="OUTRIDER_CONFIG", show_envvar=True, required=True,
+    "-c", "--config", "path", metavar="FILE", required=True,
     help="The configuration file.",
 )  # fmt: skip
 @click.option(
-    "--for", "program", type=click.Choice(["node", "sidecar", "cluster"]), envvar="OUTRIDER_FOR", show_envvar=True,
+    "--for", "program", type=click.Choice(["node", "sidecar", "cluster"]),
     help="The program that it is for.  [default: sidecar, if it names files or runs in a pod of its own; else node]",
 )  # fmt: skip
 @click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", envvar="OUTRIDER_OUTPUT",
-    show_default=True, show_envvar=True, help="Form of the result.",
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text",
+    show_default=True, help="Form of the result.",
 )  # fmt: skip
 @click.option("--json", "output", flag_value="json", help="The same as -o json.")
 def doctor(path: str, program: "Program | None", output: str) -> None:

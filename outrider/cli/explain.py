@@ -19,12 +19,12 @@ EXIT_CONFIG = 78
 @click.command()
 @click.argument("manifest", type=click.File("r", encoding="utf-8"), metavar="POD.yaml")
 @click.option(
-    "-c", "--config", "path", metavar="FILE", envvar="OUTRIDER_CONFIG", show_envvar=True,
+    "-c", "--config", "path", metavar="FILE",
     help="The configuration of the node collector; without one, everything goes to Google.",
 )  # fmt: skip
 @click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", envvar="OUTRIDER_OUTPUT",
-    show_default=True, show_envvar=True, help="Form of the result.",
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text",
+    show_default=True, help="Form of the result.",
 )  # fmt: skip
 @click.pass_context
 def explain(ctx: click.Context, manifest: TextIO, path: str | None, output: str) -> None:
@@ -34,7 +34,6 @@ def explain(ctx: click.Context, manifest: TextIO, path: str | None, output: str)
     labels and tags; which checks the pod's annotations ask for, and what is wrong with them. A Deployment or another
     workload stands for one of its pods. What only the cluster knows stands in capitals: POD_IP, PROJECT.
 
-    \b
     Exit codes: 0 nothing is wrong, 1 something is, 2 wrong usage, or no pod in the manifest,
     78 the configuration is wrong.
     """

@@ -15,6 +15,7 @@ class _Lazy(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = getattr(importlib.import_module(f"outrider.cli.{cmd_name}"), cmd_name)
+        _name_variables(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -22,12 +23,24 @@ class _Lazy(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "OUTRIDER"})
+def _name_variables(command: click.Command) -> None:
+    """Every option is an environment variable as well, and `--help` says which: `--read-back` is OUTRIDER_READ_BACK."""
+    for option in command.params:
+        if isinstance(option, click.Option):
+            name = max(option.opts, key=len).lstrip("-").replace("-", "_").upper()
+            option.envvar = option.envvar or f"OUTRIDER_{name}"
+            option.show_envvar = True
+    for one in command.commands.values() if isinstance(command, click.Group) else ():
+        _name_variables(one)
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="outrider", message="%(prog)s %(version)s")
 def main() -> None:
     """Logs and metrics of Kubernetes, brought to Google Cloud and Datadog.
 
-    \b
-    Exit codes: 0 done, 1 findings, 2 wrong usage, 69 a destination or server is out of reach,
-    78 the configuration is wrong, 130 interrupted.
+    Every option is an environment variable as well; the --help of each command has its name.
+
+    Exit codes: 0 done, 1 findings, 2 wrong usage, 69 a destination or server is out of reach, 78 the configuration is
+    wrong, 130 interrupted. What a command means by them says its --help.
     """

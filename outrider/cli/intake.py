@@ -9,16 +9,21 @@ import click
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, envvar="OUTRIDER_INTAKE_HOST", help="Address to bind.")
+@click.option(
+    "--host", default="127.0.0.1", metavar="ADDRESS", show_default=True, envvar="OUTRIDER_INTAKE_HOST",
+    help="Address to bind.",
+)  # fmt: skip
 @click.option(
     "--port",
     default=8085,
+    metavar="PORT",
     show_default=True,
     envvar="OUTRIDER_INTAKE_PORT",
     help="All APIs over HTTP, and the console; 0: a free one.",
 )
 @click.option(
     "--grpc-port",
+    metavar="PORT",
     type=int,
     envvar="OUTRIDER_INTAKE_GRPC_PORT",
     help="Google's APIs over gRPC; 0: a free one; not given: no gRPC.",
@@ -31,12 +36,15 @@ import click
     envvar="OUTRIDER_INTAKE_FAULT",
     help="Fail write requests: an HTTP status (401 ... 504), hang, reset, lost-ack, partial. May be repeated.",
 )
-@click.option("--seed", type=int, envvar="OUTRIDER_INTAKE_SEED", help="Draw the faults the same way every time.")
+@click.option(
+    "--seed", type=int, metavar="N", envvar="OUTRIDER_INTAKE_SEED", help="Draw the faults the same way every time."
+)
 @click.option(
     "--keep",
     default=200_000,
     show_default=True,
     type=click.IntRange(min=0),
+    metavar="N",
     envvar="OUTRIDER_INTAKE_KEEP",
     help="Newest entries of each API to keep in full; counters and de-duplication are not bounded by it.",
 )
@@ -63,7 +71,12 @@ def intake(
     api_key: str | None,
     collectors: tuple[str, ...],
 ) -> None:
-    """Stand in for Cloud Logging, Cloud Monitoring and Datadog, with a live console at the printed address."""
+    """Stand in for Cloud Logging, Cloud Monitoring and Datadog, with a live console at the printed address.
+
+    Runs until SIGTERM or SIGINT, then says what has come.
+
+    Exit codes: 0 ended by a signal, 1 cannot listen there, 2 wrong usage.
+    """
     from outrider.checks.found import pairs
     from outrider.intake import Intake
 

@@ -11,7 +11,7 @@ COMMANDS = {
     "cluster": "Tell Kubernetes' events, and run checks of the whole cluster.",
     "check": "Read one product now and print its metrics under both names.",
     "send": "Send a test line or metric and show what the vendor says.",
-    "intake": "Stand in for Cloud Logging and Datadog logs on this machine.",
+    "intake": "Stand in for Google's and Datadog's APIs on this machine.",
     "demo": "Show everything at work on this machine.",
     "audit": "Account for every byte and record of a running collector.",
     "tap": "Follow what a running collector ships.",

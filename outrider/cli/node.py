@@ -19,5 +19,7 @@ def node(path: str, log_level: str) -> None:
 
     Metrics are also sent to the OpenTelemetry collector that OTEL_EXPORTER_OTLP_ENDPOINT or
     OTEL_EXPORTER_OTLP_METRICS_ENDPOINT names.
+
+    Exit codes: 0 ended by a signal, 2 wrong usage, 78 the configuration is wrong.
     """
     follow("node", path, log_level)

@@ -15,13 +15,12 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
         "-c",
         "path",
         required=True,
-        envvar="OUTRIDER_CONFIG",
+        metavar="FILE",
         type=click.Path(dir_okay=False),
         help="The configuration file.",
     )
     log_level = click.option(
         "--log-level",
-        envvar="OUTRIDER_LOG_LEVEL",
         default="info",
         show_default=True,
         type=click.Choice(LEVELS),

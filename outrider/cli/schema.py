@@ -5,11 +5,14 @@ import click
 
 @click.command()
 @click.option(
-    "--reference", "as_reference", is_flag=True, envvar="OUTRIDER_REFERENCE", show_envvar=True,
+    "--reference", "as_reference", is_flag=True,
     help="Print the reference page (Markdown) instead.",
 )  # fmt: skip
 def schema(as_reference: bool) -> None:
-    """Print the JSON schema of the configuration file (draft 2020-12), with the settings of every check installed."""
+    """Print the JSON schema of the configuration file (draft 2020-12), with the settings of every check installed.
+
+    Exit codes: 0 printed, 2 wrong usage.
+    """
     if as_reference:
         from outrider.config.reference import reference
 

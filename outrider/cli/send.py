@@ -39,32 +39,32 @@ class Asked(NamedTuple):
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed((
         click.option(
-            "-c", "--config", "path", metavar="FILE", envvar="OUTRIDER_CONFIG", show_envvar=True, required=True,
+            "-c", "--config", "path", metavar="FILE", required=True,
             help="The configuration that has the exporters.",
         ),
         click.option(
-            "-e", "--exporter", "exporters", multiple=True, metavar="NAME", envvar="OUTRIDER_EXPORTER",
-            show_envvar=True, help="Through this one; may be repeated.  [default: all that routes lead to]",
+            "-e", "--exporter", "exporters", multiple=True, metavar="NAME",
+            help="Through this one; may be repeated.  [default: all that routes lead to]",
         ),
         click.option(
-            "--read-back", is_flag=True, envvar="OUTRIDER_READ_BACK", show_envvar=True,
+            "--read-back", is_flag=True,
             help="Wait until the vendor shows it. Needs the right to read.",
         ),
         click.option(
             "--within", default=120.0, show_default=True, metavar="SECONDS", type=click.FloatRange(min=0),
-            envvar="OUTRIDER_WITHIN", show_envvar=True, help="How long --read-back waits.",
+            help="How long --read-back waits.",
         ),
         click.option(
-            "--app-key", metavar="KEY", envvar="DD_APP_KEY", show_envvar=True,
+            "--app-key", metavar="KEY", envvar="DD_APP_KEY",
             help="Datadog's application key, for --read-back.",
         ),
         click.option(
-            "--grpc", metavar="HOST:PORT", envvar="OUTRIDER_GRPC", show_envvar=True,
+            "--grpc", metavar="HOST:PORT",
             help="Where a stand-in of Cloud Monitoring speaks gRPC, for --read-back.",
         ),
         click.option(
-            "-o", "--output", type=click.Choice(["text", "json"]), default="text", envvar="OUTRIDER_OUTPUT",
-            show_default=True, show_envvar=True, help="Form of the result.",
+            "-o", "--output", type=click.Choice(["text", "json"]), default="text",
+            show_default=True, help="Form of the result.",
         ),
     )):  # fmt: skip
         command = option(command)

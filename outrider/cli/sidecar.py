@@ -22,5 +22,7 @@ def sidecar(path: str, log_level: str) -> None:
       OUTRIDER_CONTAINER                  the container that writes the files, or is measured  [default: outrider]
       NODE_NAME                           the node, unless cluster.node gives it
       OUTRIDER_POD_INFO                   a directory with the files `labels` and `annotations`
+
+    Exit codes: 0 ended by a signal, 2 wrong usage, 78 the configuration is wrong.
     """
     follow("sidecar", path, log_level)

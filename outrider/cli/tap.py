@@ -51,28 +51,28 @@ class TapError(Exception):
 
 @click.command()
 @click.option(
-    "--url", default="http://127.0.0.1:9464", metavar="URL", envvar="OUTRIDER_URL", show_default=True,
-    show_envvar=True, help="Where the collector's telemetry is (`telemetry.listen`).",
+    "--url", default="http://127.0.0.1:9464", metavar="URL", show_default=True,
+    help="Where the collector's telemetry is (`telemetry.listen`).",
 )  # fmt: skip
 @click.option(
-    "--namespace", "-n", multiple=True, metavar="GLOB", envvar="OUTRIDER_NAMESPACE", show_envvar=True,
+    "--namespace", "-n", multiple=True, metavar="GLOB",
     help="Only of this namespace; may be repeated.",
 )  # fmt: skip
 @click.option(
-    "--exporter", "-e", multiple=True, metavar="NAME", envvar="OUTRIDER_EXPORTER", show_envvar=True,
+    "--exporter", "-e", multiple=True, metavar="NAME",
     help="Only what this exporter ships; may be repeated.",
 )  # fmt: skip
 @click.option(
-    "--grep", "-g", default="", metavar="PATTERN", envvar="OUTRIDER_GREP", show_envvar=True,
+    "--grep", "-g", default="", metavar="PATTERN",
     help="Only with this in the text (RE2).",
 )  # fmt: skip
 @click.option(
-    "--count", "-c", type=click.IntRange(1), metavar="N", envvar="OUTRIDER_COUNT", show_envvar=True,
+    "--count", "-c", type=click.IntRange(1), metavar="N",
     help="End after so many entries.",
 )  # fmt: skip
 @click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", envvar="OUTRIDER_OUTPUT",
-    show_default=True, show_envvar=True, help="Lines for people, or everything as one JSON object a line.",
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text",
+    show_default=True, help="Lines for people, or everything as one JSON object a line.",
 )  # fmt: skip
 def tap(url: str, namespace: Sequence[str], exporter: Sequence[str], grep: str, count: int | None, output: str) -> None:
     """Follow what a running collector ships.

@@ -19,16 +19,16 @@ EXIT_CONFIG = 78
 
 @click.command()
 @click.option(
-    "-c", "--config", "path", metavar="FILE", envvar="OUTRIDER_CONFIG", show_envvar=True, required=True,
+    "-c", "--config", "path", metavar="FILE", required=True,
     help="The configuration file.",
 )  # fmt: skip
 @click.option(
-    "--deny-warnings", is_flag=True, envvar="OUTRIDER_DENY_WARNINGS", show_envvar=True,
+    "--deny-warnings", is_flag=True,
     help="Exit with 1 if there are warnings.",
 )  # fmt: skip
 @click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", envvar="OUTRIDER_OUTPUT",
-    show_default=True, show_envvar=True, help="Form of the result.",
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text",
+    show_default=True, help="Form of the result.",
 )  # fmt: skip
 @click.pass_context
 def validate(ctx: click.Context, path: str, deny_warnings: bool, output: str) -> None:

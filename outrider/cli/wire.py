@@ -24,9 +24,11 @@ EXIT_CONFIG = 78
 @click.command()
 @click.argument("manifest", type=click.File("r", encoding="utf-8"), metavar="[FILE]", required=False)
 @click.option("--style", type=click.Choice(STYLES), help="Print the fragment for this instead of wiring a FILE.")
-@click.option("--name", default="", help="The workload; of a FILE, the only one to be wired.  [default: app, all]")
 @click.option(
-    "--container", default="",
+    "--name", default="", metavar="NAME", help="The workload; of a FILE, the only one to be wired.  [default: app, all]"
+)
+@click.option(
+    "--container", default="", metavar="NAME",
     help="The container that is measured, or writes the files.  [default: the name; of a FILE, the pod's first]",
 )  # fmt: skip
 @click.option(
@@ -35,10 +37,10 @@ EXIT_CONFIG = 78
 )  # fmt: skip
 @click.option("--check", "checks", multiple=True, metavar="NAME", help="Measure this at 127.0.0.1; may be repeated.")
 @click.option(
-    "-c", "--config", "path", metavar="FILE", envvar="OUTRIDER_CONFIG", show_envvar=True,
+    "-c", "--config", "path", metavar="FILE",
     help="The configuration to begin with: exporters, settings of checks. Without one, everything goes to Google.",
 )  # fmt: skip
-@click.option("--image", default="", envvar="OUTRIDER_IMAGE", show_envvar=True, help="The sidecar's image.")
+@click.option("--image", default="", metavar="IMAGE", help="The sidecar's image.")
 @click.pass_context
 def wire(ctx: click.Context, /, manifest: TextIO | None, style: str | None, **wanted: Any) -> None:
     """Put a sidecar into the pods of manifests, or print what to paste.
@@ -55,7 +57,6 @@ def wire(ctx: click.Context, /, manifest: TextIO | None, style: str | None, **wa
 
     Values of the configuration that are secret are written {env: NAME}, and read from the Secret outrider-sidecar.
 
-    \b
     Exit codes: 0 done, 1 a manifest cannot be wired, 2 wrong usage, 78 the configuration is wrong.
     """
     if (manifest is None) == (style is None):
