@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 import msgspec
 
+from outrider.cli.options import output_option, url_option
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -125,10 +127,7 @@ class NoLedgerError(Exception):
 
 
 @click.command()
-@click.option(
-    "--url", default="http://127.0.0.1:9464", metavar="URL", show_default=True,
-    help="Where the collector's telemetry is (`telemetry.listen`).",
-)  # fmt: skip
+@url_option()
 @click.option(
     "--all", "everything", is_flag=True,
     help=f"Every stream, not just those that do not balance and the {TOP} that are furthest behind.",
@@ -137,10 +136,7 @@ class NoLedgerError(Exception):
     "--watch", is_flag=True,
     help=f"Look again every {EVERY:g} seconds, until Ctrl-C.",
 )  # fmt: skip
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text",
-    show_default=True, help="Form of the result; with --watch, one JSON document a line.",
-)  # fmt: skip
+@output_option("Form of the result; with --watch, one JSON document a line.")
 def audit(url: str, everything: bool, watch: bool, output: str) -> None:
     """Account for every byte and record of a running collector.
 

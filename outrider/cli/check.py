@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
+from outrider.cli.options import config_option, json_option, output_option
+
 if TYPE_CHECKING:
     from outrider.checks.check import Check, Reading
     from outrider.checks.declared import Declared
@@ -29,18 +31,16 @@ NOT_REPORTED = "the server has not reported it"
 
 @click.command()
 @click.argument("name")
-@click.option(
-    "-c", "--config", "path", metavar="FILE",
-    help="Take the settings from the first entry of metrics.checks that has this name.",
-)  # fmt: skip
+@config_option("Take the settings from the first entry of metrics.checks that has this name.", required=False)
 @click.option(
     "--set", "given", metavar="KEY=VALUE", multiple=True,
     help="A setting, such as port=6380 or 'password={env: REDIS_PASSWORD}'; without --config.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@output_option("Form of the result; json: one object a line.")
+@json_option()
 @click.option("--watch", is_flag=True, help="Run it again every metrics.every (15 s), until Ctrl-C.")
 @click.pass_context
-def check(ctx: click.Context, name: str, path: str | None, given: tuple[str, ...], as_json: bool, watch: bool) -> None:
+def check(ctx: click.Context, name: str, path: str | None, given: tuple[str, ...], output: str, watch: bool) -> None:
     """Run the check NAME and print every point under both names.
 
     Prints what Datadog and Google would get of each point, the service checks, and which of the declared metrics the
@@ -70,7 +70,7 @@ def check(ctx: click.Context, name: str, path: str | None, given: tuple[str, ...
         asked = made(settings)
     except (CheckError, OSError, ValueError) as e:
         _fail(f"{name}: {e}", EXIT_CONFIG)
-    look = _Look(asked, declared, tuple(settings.tags), as_json)
+    look = _Look(asked, declared, tuple(settings.tags), output == "json")
     try:
         code = look.watch(every) if watch else look.once()
     except KeyboardInterrupt:

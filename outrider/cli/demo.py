@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from outrider.cli.options import output_option
+
 if TYPE_CHECKING:
     from outrider.cli.audit import Ledger
 
@@ -41,10 +43,7 @@ EXIT_INTERRUPTED = 130
     "--svg", type=click.Path(dir_okay=False, writable=True, path_type=Path), metavar="FILE",
     help="Save the screen, as it is when the pods stop, as a picture.",
 )  # fmt: skip
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text",
-    show_default=True, help="Form of the summary.",
-)  # fmt: skip
+@output_option("Form of the summary.")
 @click.pass_context
 def demo(
     ctx: click.Context, seconds: float | None, rate: float, seed: int, plain: bool, svg: Path | None, output: str

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from outrider.cli.options import config_option, json_option, output_option
+
 if TYPE_CHECKING:
     from outrider.doctor.examination import Program
     from outrider.doctor.finding import Finding
@@ -21,19 +23,13 @@ COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 @click.command()
-@click.option(
-    "-c", "--config", "path", metavar="FILE", required=True,
-    help="The configuration file.",
-)  # fmt: skip
+@config_option()
 @click.option(
     "--for", "program", type=click.Choice(["node", "sidecar", "cluster"]),
     help="The program that it is for.  [default: sidecar, if it names files or runs in a pod of its own; else node]",
 )  # fmt: skip
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text",
-    show_default=True, help="Form of the result.",
-)  # fmt: skip
-@click.option("--json", "output", flag_value="json", help="The same as -o json.")
+@output_option()
+@json_option()
 def doctor(path: str, program: "Program | None", output: str) -> None:
     """Examine everything that a collector needs, and say what is in the way, with the cure.
 

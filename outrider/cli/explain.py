@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from outrider.cli.options import config_option, output_option
+
 if TYPE_CHECKING:
     from outrider.config import Config
 
@@ -18,14 +20,8 @@ EXIT_CONFIG = 78
 
 @click.command()
 @click.argument("manifest", type=click.File("r", encoding="utf-8"), metavar="POD.yaml")
-@click.option(
-    "-c", "--config", "path", metavar="FILE",
-    help="The configuration of the node collector; without one, everything goes to Google.",
-)  # fmt: skip
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text",
-    show_default=True, help="Form of the result.",
-)  # fmt: skip
+@config_option("The configuration of the node collector; without one, everything goes to Google.", required=False)
+@output_option()
 @click.pass_context
 def explain(ctx: click.Context, manifest: TextIO, path: str | None, output: str) -> None:
     """Say what a node collector will do with the pods in a manifest (- for standard input).

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
+from outrider.cli.options import config_option, output_option
+
 if TYPE_CHECKING:
     from outrider.config import Config
     from outrider.model.cluster import Cluster
@@ -38,10 +40,7 @@ class Asked(NamedTuple):
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed((
-        click.option(
-            "-c", "--config", "path", metavar="FILE", required=True,
-            help="The configuration that has the exporters.",
-        ),
+        config_option("The configuration that has the exporters."),
         click.option(
             "-e", "--exporter", "exporters", multiple=True, metavar="NAME",
             help="Through this one; may be repeated.  [default: all that routes lead to]",
@@ -62,10 +61,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--grpc", metavar="HOST:PORT",
             help="Where a stand-in of Cloud Monitoring speaks gRPC, for --read-back.",
         ),
-        click.option(
-            "-o", "--output", type=click.Choice(["text", "json"]), default="text",
-            show_default=True, help="Form of the result.",
-        ),
+        output_option(),
     )):  # fmt: skip
         command = option(command)
     return command

@@ -19,6 +19,8 @@ from urllib.parse import urlencode
 
 import click
 
+from outrider.cli.options import output_option, url_option
+
 EXIT_USAGE = 2
 EXIT_UNREACHABLE = 69
 """There is nothing to follow (EX_UNAVAILABLE of sysexits.h)."""
@@ -50,10 +52,7 @@ class TapError(Exception):
 
 
 @click.command()
-@click.option(
-    "--url", default="http://127.0.0.1:9464", metavar="URL", show_default=True,
-    help="Where the collector's telemetry is (`telemetry.listen`).",
-)  # fmt: skip
+@url_option()
 @click.option(
     "--namespace", "-n", multiple=True, metavar="GLOB",
     help="Only of this namespace; may be repeated.",
@@ -67,13 +66,10 @@ class TapError(Exception):
     help="Only with this in the text (RE2).",
 )  # fmt: skip
 @click.option(
-    "--count", "-c", type=click.IntRange(1), metavar="N",
+    "--count", type=click.IntRange(1), metavar="N",
     help="End after so many entries.",
 )  # fmt: skip
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text",
-    show_default=True, help="Lines for people, or everything as one JSON object a line.",
-)  # fmt: skip
+@output_option("Lines for people, or everything as one JSON object a line.")
 def tap(url: str, namespace: Sequence[str], exporter: Sequence[str], grep: str, count: int | None, output: str) -> None:
     """Follow what a running collector ships.
 

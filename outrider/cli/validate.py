@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from outrider.cli.options import config_option, output_option
+
 if TYPE_CHECKING:
     from outrider.config import Report
 
@@ -18,18 +20,12 @@ EXIT_CONFIG = 78
 
 
 @click.command()
-@click.option(
-    "-c", "--config", "path", metavar="FILE", required=True,
-    help="The configuration file.",
-)  # fmt: skip
+@config_option()
 @click.option(
     "--deny-warnings", is_flag=True,
     help="Exit with 1 if there are warnings.",
 )  # fmt: skip
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text",
-    show_default=True, help="Form of the result.",
-)  # fmt: skip
+@output_option()
 @click.pass_context
 def validate(ctx: click.Context, path: str, deny_warnings: bool, output: str) -> None:
     """Check a configuration file.

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from outrider.cli.options import config_option
+
 if TYPE_CHECKING:
     from outrider.wiring.pod import Wiring
 
@@ -36,10 +38,10 @@ EXIT_CONFIG = 78
     help="The directory that the container writes its log files into.  [default: /var/log/app, if it is for no check]",
 )  # fmt: skip
 @click.option("--check", "checks", multiple=True, metavar="NAME", help="Measure this at 127.0.0.1; may be repeated.")
-@click.option(
-    "-c", "--config", "path", metavar="FILE",
-    help="The configuration to begin with: exporters, settings of checks. Without one, everything goes to Google.",
-)  # fmt: skip
+@config_option(
+    "The configuration to begin with: exporters, settings of checks. Without one, everything goes to Google.",
+    required=False,
+)
 @click.option("--image", default="", metavar="IMAGE", help="The sidecar's image.")
 @click.pass_context
 def wire(ctx: click.Context, /, manifest: TextIO | None, style: str | None, **wanted: Any) -> None:

@@ -17,6 +17,7 @@ from outrider.config.problems import UnusableError
 from outrider.doctor.finding import Finding, Probe, fail, ok, warn
 from outrider.doctor.look import Clocks, UnseenError, look, reached, trust
 from outrider.exporters.answer import Answer, Verdict
+from outrider.exporters.destination import LogDestination
 from outrider.exporters.http import NoAnswerError
 from outrider.exporters.stackdriver import metric_answers
 from outrider.exporters.stackdriver.auth import METADATA_HOST, SCOPES, AuthError, key_path, token_source
@@ -133,11 +134,7 @@ class _Google:
         yield (way := _way(subject, exporter.logs_endpoint, exporter.tls.ca, self._clock, self._clocks))
         if way.status == "fail" or not self._may_sign():
             return
-        destination = log_destination(self._name, exporter, self._cluster, self._clock, Counters())
-        try:
-            answer = destination.probe()
-        finally:
-            destination.close()
+        answer = _probed(log_destination(self._name, exporter, self._cluster, self._clock, Counters()))
         if answer.verdict is Verdict.ACCEPTED:
             yield ok(subject, f"a dry run of a write to the project {self._project} is accepted")
         else:
@@ -212,11 +209,7 @@ class _Datadog:
         yield (way := _way(subject, exporter.logs_endpoint, exporter.tls.ca, self._clock, self._clocks))
         if way.status == "fail" or not self._has_key():
             return
-        destination = log_destination(self._name, exporter, self._cluster, self._clock, Counters())
-        try:
-            answer = destination.probe()
-        finally:
-            destination.close()
+        answer = _probed(log_destination(self._name, exporter, self._cluster, self._clock, Counters()))
         yield ok(subject, "the key is taken") if answer.verdict is Verdict.ACCEPTED else self._refused(subject, answer)
 
     def metrics(self) -> Iterator[Finding]:
@@ -282,6 +275,14 @@ def _connect(path: str, kinds: tuple[socket.SocketKind, ...]) -> None:
             except OSError as e:
                 if e.errno != errno.EPROTOTYPE or i + 1 == len(kinds):
                     raise
+
+
+def _probed(destination: LogDestination) -> Answer:
+    """The answer to a request that writes nothing."""
+    try:
+        return destination.probe()
+    finally:
+        destination.close()
 
 
 def _way(subject: str, endpoint: str, ca: str | None, clock: Clock, clocks: Clocks) -> Finding:
