@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import helm_python
+import kubernetes_validate
 import pytest
 import yaml
 
-from tests.charts.pods import containers
+from tests.charts.pods import containers, pods
 from tests.charts.rendering import IMAGE, NODE, SIDECAR, documents, node, only, render, sidecar_pieces, with_library
 
 DATADOG = {"kind": "datadog"}
@@ -31,6 +32,9 @@ def exporters(**given: Any) -> dict[str, Any]:
         ({"confg": {}}, "at '': additional properties 'confg' not allowed"),
         ({"image": {"pullPolicy": "Sometimes"}}, "at '/image/pullPolicy'"),
         ({"presets": {"gke": "yes"}}, "at '/presets/gke': got string, want boolean"),
+        ({"presets": None}, "at '': missing property 'presets'"),
+        ({"podAnnotations": {"prometheus.io/scrape": True}}, "at '/podAnnotations/prometheus.io~1scrape': got boolean"),
+        ({"fullnameOverride": "1st"}, "at '/fullnameOverride': '1st' does not match pattern"),
         ({"config": {"exportres": {}}}, "at '/config': additional properties 'exportres' not allowed"),
         ({"config": {"logs": {"hold": {"budget": "much"}}}}, "at '/config/logs/hold/budget'"),
         ({"config": {"metrics": {"checks": [{"redis": {"prot": 1}}]}}}, "at '/config/metrics/checks/0/redis'"),
@@ -71,7 +75,8 @@ def test_what_cannot_work_is_refused_with_the_way_out(values: dict[str, Any], wo
 def test_a_chart_above_may_set_global_and_enabled_and_extras_are_open() -> None:
     values = {
         "enabled": True,
-        "global": {"imageRegistry": "mirror.example", "imagePullSecrets": [{"name": "pull"}], "more": 1},
+        "global": {"imageRegistry": "mirror.example", "imagePullSecrets": [{"name": "pull"}, "bare"], "more": 1},
+        "imagePullSecrets": [{"name": "own"}, {"name": "pull"}],
         "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
         "extraVolumes": [{"name": "x", "emptyDir": {"medium": "Memory"}}],
         "extraObjects": ["{apiVersion: v1, kind: ConfigMap, metadata: {name: '{{ .Release.Name }}-x'}}"],
@@ -79,9 +84,22 @@ def test_a_chart_above_may_set_global_and_enabled_and_extras_are_open() -> None:
     objects = node(values)
     pod = only(objects, "DaemonSet")["spec"]["template"]["spec"]
     assert pod["containers"][0]["image"] == "mirror.example/registry.example/outrider/node:0.1.0"
-    assert pod["imagePullSecrets"] == [{"name": "pull"}]
+    assert pod["imagePullSecrets"] == [{"name": "own"}, {"name": "pull"}, {"name": "bare"}]
     assert {"name": "HTTPS_PROXY", "value": "http://proxy:3128"} in pod["containers"][0]["env"]
     assert "outrider-x" in [one["metadata"]["name"] for one in objects]
+
+
+@pytest.mark.parametrize("word", ["123", "true"])
+def test_words_that_yaml_takes_for_something_else_stay_words(word: str) -> None:
+    values = {**IMAGE, "secrets": {"google": {"existingSecret": word, "key": word}}}
+    for one in documents(render(NODE, values, release=word)):
+        kubernetes_validate.validate(one, "1.36", strict=True)
+
+
+def test_pods_are_for_linux_whatever_else_they_ask_of_a_node() -> None:
+    values = {"nodeSelector": {"disk": "ssd"}, "cluster": {"nodeSelector": {"disk": "ssd"}}}
+    found = pods(node({**values, "presets": {"kubernetesEvents": True}}))
+    assert [pod["nodeSelector"] for pod in found] == [{"kubernetes.io/os": "linux", "disk": "ssd"}] * 3
 
 
 def _config(objects: list[dict[str, Any]]) -> Any:
@@ -165,6 +183,8 @@ def test_user_capabilities_and_mounts(
         ({}, {443, 6443}),
         ({"exporters": {"x": {"kind": "stackdriver", "logs_endpoint": "http://intake:8085"}}}, {443, 6443, 8085}),
         ({"kube": {"source": "kubelet"}}, {443, 10250}),
+        ({"kube": {"source": "kubelet", "url": "https://${NODE_IP}:10250"}}, {443, 10250}),
+        ({"exporters": {"x": {"kind": "stackdriver", "logs_endpoint": "http://${INTAKE}/v2"}}}, {443, 6443, 80}),
         ({"kube": {"source": "none"}}, {443}),
         ({"kube": {"source": "api", "url": "https://api:16443"}}, {443, 6443, 16443}),
     ],

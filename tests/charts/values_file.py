@@ -4,10 +4,13 @@ From that come the table of the chart's README and the schema of its values. A c
 what a default cannot:
 
     # @enum: [Always, Never]    one of these
+    # @pattern: REGEX           a text of this form
     # @open                     any mapping, the default is only a start
+    # @strings                  a mapping to texts: labels, annotations
     # @config, @secrets         the configuration file; existing Secrets by exporter
 
-A mapping without keys and a list are open as well: extra volumes, labels and the like are Kubernetes' business.
+A mapping without keys and a list are open as well: extra volumes and the like are Kubernetes' business. Sections that
+templates look into have to be there: one that a values file leaves empty is null, and Helm takes its defaults away.
 """
 
 import json
@@ -24,6 +27,8 @@ from outrider.config.schema import json_schema
 _KEY = re.compile(r"^(?P<indent> *)(?P<name>\w+):")
 _LABEL = "^[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?$"
 """Of an exporter with a Secret: its volume is called after it."""
+_WHOLE = {"open", "strings", "config", "secrets"}
+"""Marks of mappings whose keys are no values of the chart's own."""
 _COMMENT = re.compile(r"^ *# ?(?P<text>.*)$")
 
 
@@ -69,7 +74,7 @@ def _comments(text: str) -> dict[tuple[str, ...], tuple[str, dict[str, Any]]]:
 def _value(path: tuple[str, ...], default: Any, comments: dict[tuple[str, ...], tuple[str, dict[str, Any]]]) -> Value:
     doc, marks = comments.get(path, ("", {}))
     value = Value(path, default, doc, marks)
-    if isinstance(default, dict) and not marks.keys() & {"open", "config", "secrets"}:
+    if isinstance(default, dict) and not marks.keys() & _WHOLE:
         value.members = [_value((*path, name), member, comments) for name, member in default.items()]
     return value
 
@@ -91,6 +96,7 @@ def schema(values: list[Value], title: str) -> dict[str, Any]:
         "title": title,
         "type": "object",
         "properties": properties,
+        "required": _required(values),
         "additionalProperties": False,
         "$defs": config["$defs"],
     }
@@ -103,10 +109,18 @@ def _property(value: Value, config: dict[str, Any]) -> dict[str, Any]:
         return _secrets()
     if "enum" in value.marks:
         return {"enum": value.marks["enum"]}
+    if "strings" in value.marks:
+        return {"type": "object", "additionalProperties": {"type": "string"}}
     if value.members:
         members = {member.path[-1]: _property(member, config) for member in value.members}
-        return {"type": "object", "properties": members, "additionalProperties": False}
-    return {"type": _type(value.default)}
+        required = {"required": names} if (names := _required(value.members)) else {}
+        return {"type": "object", "properties": members, **required, "additionalProperties": False}
+    form = {"pattern": value.marks["pattern"]} if "pattern" in value.marks else {}
+    return {"type": _type(value.default), **form}
+
+
+def _required(values: list[Value]) -> list[str]:
+    return [value.path[-1] for value in values if value.members or value.marks.keys() & {"config", "secrets"}]
 
 
 def _secrets() -> dict[str, Any]:

@@ -68,7 +68,7 @@ exporter is told where it is. Nothing secret passes through a ConfigMap. */ -}}
 {{- range $name, $secret := .values.secrets }}
 - name: secret-{{ $name }}
   secret:
-    secretName: {{ $secret.existingSecret }}
+    secretName: {{ $secret.existingSecret | quote }}
     items:
       - {key: {{ $secret.key | quote }}, path: {{ $secret.key | quote }}}
 {{- end }}

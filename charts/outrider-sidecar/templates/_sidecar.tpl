@@ -31,11 +31,11 @@ below `outrider-sidecar`. Names of templates are global to a release: all of the
 apiVersion: v1
 kind: ConfigMap
 metadata:
-  name: {{ include "outrider-sidecar.name" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "outrider-sidecar.name" . | quote }}
+  namespace: {{ .Release.Namespace | quote }}
   labels:
     app.kubernetes.io/name: outrider-sidecar
-    app.kubernetes.io/instance: {{ .Release.Name }}
+    app.kubernetes.io/instance: {{ .Release.Name | quote }}
     app.kubernetes.io/managed-by: {{ .Release.Service }}
 data:
   outrider.yaml: |
@@ -111,7 +111,7 @@ checksum/outrider-sidecar: {{ include "outrider-sidecar.config" . | sha256sum }}
 {{- define "outrider-sidecar.volumes" -}}
 {{- $shared := include "outrider-sidecar.shared" . | fromYaml -}}
 - name: outrider-config
-  configMap: {name: {{ include "outrider-sidecar.name" . }}}
+  configMap: {name: {{ include "outrider-sidecar.name" . | quote }}}
 - name: outrider-pod
   downwardAPI:
     items:

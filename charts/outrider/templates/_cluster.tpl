@@ -9,7 +9,7 @@
 
 {{- define "outrider.clusterSelector" -}}
 app.kubernetes.io/name: {{ include "outrider.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: cluster
 {{- end -}}
 
@@ -25,7 +25,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- define "outrider.clusterMetadata" -}}
 name: {{ include "outrider.clusterName" . }}
-namespace: {{ .Release.Namespace }}
+namespace: {{ .Release.Namespace | quote }}
 labels:
   {{- include "outrider.clusterLabels" . | nindent 2 }}
 {{- end -}}

@@ -16,7 +16,7 @@
 {{- /* Labels that select pods. They can never be changed: no version in here. */ -}}
 {{- define "outrider.selector" -}}
 app.kubernetes.io/name: {{ include "outrider.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: node
 {{- end -}}
 
@@ -33,7 +33,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- /* metadata of an object that has the full name. */ -}}
 {{- define "outrider.metadata" -}}
 name: {{ include "outrider.fullname" . }}
-namespace: {{ .Release.Namespace }}
+namespace: {{ .Release.Namespace | quote }}
 labels:
   {{- include "outrider.labels" . | nindent 2 }}
 {{- end -}}
@@ -52,6 +52,17 @@ labels:
 {{- else -}}
 {{- .Values.priorityClass.name -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* Items of `imagePullSecrets`. In `global`, which is of all charts of a release, many have them as mere names. */ -}}
+{{- define "outrider.pullSecrets" -}}
+{{- $names := list -}}
+{{- range concat (.Values.imagePullSecrets | default list) (dig "imagePullSecrets" list (.Values.global | default dict)) -}}
+  {{- if kindIs "string" . }}{{ $names = append $names . }}{{ else }}{{ $names = append $names .name }}{{ end -}}
+{{- end -}}
+{{- range $names | uniq }}
+- name: {{ . | quote }}
+{{- end }}
 {{- end -}}
 
 {{- /* The port of the telemetry, as the configuration has it. */ -}}
@@ -91,6 +102,12 @@ add: [DAC_READ_SEARCH{{ if include "outrider.holds" . }}, FOWNER{{ end }}]
 {{- toJson (dict "ports" ($ports | uniq) "directories" ($directories | uniq)) -}}
 {{- end -}}
 
+{{- /* The port of a URL, which may have variables in it that only the program knows: no parser of URLs takes these. */ -}}
+{{- define "outrider.portOf" -}}
+{{- $host := regexReplaceAll "^[a-z]+://" . "" | splitList "/" | first -}}
+{{- regexFind ":[0-9]+$" $host | trimPrefix ":" | default (hasPrefix "http://" . | ternary "80" "443") -}}
+{{- end -}}
+
 {{- /* JSON of the ports that the exporters of a configuration send to: {"tcp": ["443"], "udp": []}. */ -}}
 {{- define "outrider.exporterPorts" -}}
 {{- $ports := list -}}
@@ -99,9 +116,7 @@ add: [DAC_READ_SEARCH{{ if include "outrider.holds" . }}, FOWNER{{ end }}]
   {{- $kind := $exporter.kind | default "stackdriver" -}}
   {{- if has $kind (list "stackdriver" "datadog") -}}
     {{- range $key := list "logs_endpoint" "metrics_endpoint" -}}
-      {{- $url := index $exporter $key | default "https://default" | urlParse -}}
-      {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (eq $url.scheme "http" | ternary "80" "443") -}}
-      {{- $ports = append $ports $port -}}
+      {{- $ports = index $exporter $key | default "https://default" | include "outrider.portOf" | append $ports -}}
     {{- end -}}
     {{- if hasPrefix "udp://" ($exporter.statsd | default "") -}}
       {{- $udp = append $udp (regexFind "[0-9]+$" $exporter.statsd) -}}
