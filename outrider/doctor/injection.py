@@ -92,7 +92,7 @@ class _Reasons:
         self._nobody: _Reason | None = None
         self._since = ""
         try:
-            policies = items(server, f"{POLICIES}?labelSelector=app.kubernetes.io%2Fname%3Doutrider")
+            policies = [policy for policy in items(server, POLICIES) if _asked_by_label(policy)]
         except UnseenError as e:
             if not e.nobody:
                 raise
@@ -130,6 +130,12 @@ class _Reasons:
                 raise UnseenError(f"GET {path} answers {seen.status}", "it takes `get` on configmaps")
             self._maps[namespace] = json.loads(seen.body) if seen.status == 200 else None
         return self._maps[namespace]
+
+
+def _asked_by_label(policy: Any) -> bool:
+    """Whether it is the policy of sidecars; its own name and labels are the release's, and may be any."""
+    selector = policy.get("spec", {}).get("matchConstraints", {}).get("objectSelector") or {}
+    return LABEL in (selector.get("matchLabels") or {})
 
 
 def _born(what: Any) -> str:

@@ -32,7 +32,6 @@ QUANTITIES = tuple(f"{kind}.{what}" for what in ("cpu", "memory") for kind in ("
 """Keys of the ConfigMap, as they are below `resources`."""
 _LINE = 100
 _LABELS = {"app.kubernetes.io/name": "outrider"}
-"""By which `outrider doctor` finds it."""
 _DATA, _NOTES = "params.data", "object.metadata.annotations"
 
 

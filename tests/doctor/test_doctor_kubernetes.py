@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from outrider.doctor.finding import Finding
+from outrider.wiring import policy as sidecars
 from tests.support.certificates import self_signed
 from tests.support.examined import about, examined, worst, written
 from tests.support.fake_kube import FakeKube, pod
@@ -168,9 +169,9 @@ def asking(name: str, born: str = NEW, sidecar: bool = False, phase: str = "Runn
 def injected(api: ReviewingApi, *pods: Any, policy: bool = True, parameters: Any = {"outrider.yaml": ""}) -> None:  # noqa: B006
     """The cluster has these pods, and maybe the chart's policy and the namespace's ConfigMap."""
     api.lists["/api/v1/pods"] = [*pods, pod("other", "other")]
-    labels = {"app.kubernetes.io/name": "outrider"}
-    made = {"metadata": {"name": "outrider", "labels": labels, "creationTimestamp": POLICY}}
-    api.lists[POLICIES] = [made] if policy else [{"metadata": {"name": "another"}}]
+    made = {"metadata": {"name": "logs-sidecar", "creationTimestamp": POLICY}, "spec": sidecars.policy()["spec"]}
+    another = {"metadata": {"name": "another"}, "spec": {"matchConstraints": {"resourceRules": []}}}
+    api.lists[POLICIES] = [another, made] if policy else [another]
     if parameters is not None:
         api.objects[PARAMETERS] = {"metadata": {"creationTimestamp": OLD}, "data": parameters}
 
