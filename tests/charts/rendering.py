@@ -22,10 +22,12 @@ IMAGE: dict[str, Any] = {"image": {"repository": "registry.example/outrider/node
 NOTES = "NOTES.txt"
 
 
-def render(chart: Path, values: dict[str, Any], release: str = "outrider", **options: Any) -> dict[str, str]:
+def render(
+    chart: Path, values: dict[str, Any], release: str = "outrider", namespace: str = "monitoring"
+) -> dict[str, str]:
     """What Helm makes of each template that has something to say, by its path. Raises HelmError."""
     with helm_python.Chart.load(chart) as loaded:
-        made = loaded.render(values, name=release, namespace="monitoring", **options)
+        made = loaded.render(values, name=release, namespace=namespace)
     return {path: text for path, text in sorted(made.items()) if text.strip()}
 
 

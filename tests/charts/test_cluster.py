@@ -14,11 +14,12 @@ EVENTS: dict[str, Any] = {"presets": {"kubernetesEvents": True}}
 REDIS = [{"redis": {"host": "redis.shop"}}]
 CHECKS: dict[str, Any] = {"cluster": {"enabled": True, "config": {"metrics": {"checks": REDIS}}}}
 NAME = "outrider-cluster"
+CLUSTER_WIDE = f"{NAME}-monitoring"
 
 
 def own(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The objects that are of the cluster's program, by kind."""
-    return {one["kind"]: one for one in node(values) if one["metadata"]["name"] == NAME}
+    return {one["kind"]: one for one in node(values) if one["metadata"]["name"] in (NAME, CLUSTER_WIDE)}
 
 
 def config(values: dict[str, Any]) -> dict[str, Any]:
@@ -56,10 +57,10 @@ def test_it_may_do_what_its_parts_need_and_no_more() -> None:
     assert objects["ClusterRole"]["rules"] == [{"apiGroups": [""], "resources": ["events"], "verbs": ["list", "watch"]}]
     pod = objects["Deployment"]["spec"]["template"]["spec"]
     assert pod["serviceAccountName"] == NAME
-    for binding in ("RoleBinding", "ClusterRoleBinding"):
+    for binding, name in (("RoleBinding", NAME), ("ClusterRoleBinding", CLUSTER_WIDE)):
         (subject,) = objects[binding]["subjects"]
         assert subject == {"kind": "ServiceAccount", "name": NAME, "namespace": "monitoring"}
-        assert objects[binding]["roleRef"]["name"] == NAME
+        assert objects[binding]["roleRef"]["name"] == objects[binding]["metadata"]["name"] == name
 
 
 def test_its_pods_are_restricted() -> None:
@@ -84,6 +85,8 @@ def test_replicas_keep_apart_and_know_who_they_are() -> None:
     assert {one["name"] for one in deployment["template"]["spec"]["containers"][0]["env"]} == {
         *("POD_NAMESPACE", "POD_NAME", "POD_UID"),
     }
+    budget = own(EVENTS)["PodDisruptionBudget"]["spec"]
+    assert (budget["maxUnavailable"], budget["unhealthyPodEvictionPolicy"]) == (1, "AlwaysAllow")
     assert "PodDisruptionBudget" not in own({**EVENTS, "cluster": {"replicas": 1}})
 
 
@@ -143,6 +146,23 @@ def test_what_the_user_says_of_it_goes_before_that() -> None:
     assert found["telemetry"] == {"listen": "0.0.0.0:2"}
     assert found["metrics"] == {"checks": REDIS}
     assert found["events"] == {"enabled": False}
+
+
+def test_the_prometheus_operator_finds_it_by_either_monitor() -> None:
+    asked = {
+        "podMonitor": {"enabled": True},
+        "serviceMonitor": {"enabled": True, "interval": "30s", "labels": {"a": "b"}},
+    }
+    objects = own({**EVENTS, **asked})
+    pod = objects["Deployment"]["spec"]["template"]
+    assert objects["PodMonitor"]["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    service, monitor = objects["Service"], objects["ServiceMonitor"]
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert monitor["metadata"]["labels"]["a"] == "b"
+    (served,), (endpoint,) = service["spec"]["ports"], monitor["spec"]["endpoints"]
+    assert endpoint == {"port": served["name"], "path": "/metrics", "interval": "30s"}
+    assert served["targetPort"] in {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
 
 
 def test_the_network_policy_lets_through_what_it_talks_to() -> None:

@@ -63,9 +63,18 @@ def test_the_pod_is_given_what_the_script_asks_for() -> None:
     (port,) = service["spec"]["ports"]
     assert container["env"][0]["value"] == f"http://{service['metadata']['name']}:{port['port']}/ledger"
     assert service["spec"]["internalTrafficPolicy"] == "Local"  # it is about the collector of the pod's own node
+    assert service["spec"]["publishNotReadyAddresses"]  # and one that is not ready has the most to say
     assert script["data"]["delivered.py"].strip() == SCRIPT.read_text("utf-8").strip()
     # The Service is for the collectors, and the test pod is not one.
     assert not service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+
+
+def test_the_pod_may_ask_whoever_else_may() -> None:
+    objects = node({"networkPolicy": {"ingressFrom": [{"namespaceSelector": {"matchLabels": {"a": "b"}}}]}})
+    (pod,) = [one for one in objects if one["kind"] == "Pod"]
+    (rule,) = only(objects, "NetworkPolicy")["spec"]["ingress"]
+    (own,) = [peer["podSelector"]["matchLabels"] for peer in rule["from"] if "podSelector" in peer]
+    assert own == pod["metadata"]["labels"]
 
 
 def _run(running: NodeProcess, namespace: str, pod: str, seconds: int) -> tuple[int, list[str]]:

@@ -32,6 +32,25 @@ def test_helm_itself_brings_the_library_to_a_chart(tmp_path: Path) -> None:
     assert deployment["spec"]["template"]["spec"]["initContainers"][0]["name"] == "outrider"
 
 
+def test_releases_of_one_name_in_two_namespaces_share_no_object() -> None:
+    values = {
+        **IMAGE,
+        "presets": {"kubernetesEvents": True},
+        "injection": {"enabled": True, "image": {"repository": "r.example/sidecar"}},
+    }
+
+    def names(namespace: str) -> set[tuple[str, str, str]]:
+        found = documents(render(NODE, values, namespace=namespace))
+        return {(one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"]) for one in found}
+
+    here, there = names("here"), names("there")
+    assert {kind for kind, namespace, _ in here if not namespace} == {
+        *("PriorityClass", "ClusterRole", "ClusterRoleBinding"),
+        *("MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"),
+    }
+    assert here & there == set()
+
+
 def test_an_upgrade_keeps_cursors_and_selectors(tmp_path: Path) -> None:
     next_one = Path(helm_python.package(NODE, destination=tmp_path, version="0.2.0", app_version="0.2.0"))
     before, after = (only(documents(render(chart, IMAGE)), "DaemonSet")["spec"] for chart in (NODE, next_one))

@@ -40,7 +40,7 @@ def test_it_is_the_policy_of_the_model_in_the_versions_that_have_it() -> None:
     objects = injection()
     made, bound = only(objects, "MutatingAdmissionPolicy"), only(objects, "MutatingAdmissionPolicyBinding")
     name = made["metadata"]["name"]
-    assert (name, bound["metadata"]["name"]) == ("outrider-sidecar", "outrider-sidecar")
+    assert (name, bound["metadata"]["name"]) == ("outrider-monitoring-sidecar",) * 2
     assert made["spec"] == policy.policy()["spec"]
     assert bound["spec"] == policy.binding(name)["spec"]
     for version in ("1.36", "1.37"):

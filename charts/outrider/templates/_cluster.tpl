@@ -30,6 +30,11 @@ labels:
   {{- include "outrider.clusterLabels" . | nindent 2 }}
 {{- end -}}
 
+{{- define "outrider.clusterPort" -}}
+{{- $config := include "outrider.clusterConfig" . | fromYaml -}}
+{{- dig "telemetry" "listen" "0.0.0.0:9464" $config | regexFind "[0-9]+$" -}}
+{{- end -}}
+
 {{- define "outrider.clusterServiceAccount" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- include "outrider.clusterName" . -}}

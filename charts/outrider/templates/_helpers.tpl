@@ -13,6 +13,12 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* Name of what belongs to no namespace: another release may be called the same in another one. (`helm lint`
+has none.) */ -}}
+{{- define "outrider.clusterWide" -}}
+{{- printf "%s-%s" (include "outrider.fullname" .) .Release.Namespace | trimSuffix "-" -}}
+{{- end -}}
+
 {{- /* Labels that select pods. They can never be changed: no version in here. */ -}}
 {{- define "outrider.selector" -}}
 app.kubernetes.io/name: {{ include "outrider.name" . }}
@@ -28,6 +34,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- with .Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{- /* Of the pod that `helm test` starts, which no selector takes for a collector. */ -}}
+{{- define "outrider.testLabels" -}}
+app.kubernetes.io/name: {{ include "outrider.name" . | trunc 58 | trimSuffix "-" }}-test
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- /* metadata of an object that has the full name. */ -}}
@@ -48,7 +60,7 @@ labels:
 
 {{- define "outrider.priorityClass" -}}
 {{- if .Values.priorityClass.create -}}
-{{- default (include "outrider.fullname" .) .Values.priorityClass.name -}}
+{{- default (include "outrider.clusterWide" .) .Values.priorityClass.name -}}
 {{- else -}}
 {{- .Values.priorityClass.name -}}
 {{- end -}}
