@@ -1,6 +1,5 @@
 """Values: what is refused, in which words, and what follows from which value."""
 
-from pathlib import Path
 from typing import Any
 
 import helm_python
@@ -9,7 +8,7 @@ import pytest
 import yaml
 
 from tests.charts.pods import containers, pods
-from tests.charts.rendering import IMAGE, NODE, SIDECAR, documents, node, only, render, sidecar_pieces, with_library
+from tests.charts.rendering import IMAGE, NODE, documents, node, only, render
 
 DATADOG = {"kind": "datadog"}
 ON_PREMISE = {"presets": {"onPremise": True}}
@@ -257,48 +256,6 @@ def test_notes_name_the_secret_and_the_next_commands() -> None:
     assert 'reads the key "k" of the Secret keys' in notes
     assert "kubectl -n monitoring rollout status daemonset/logs-outrider" in notes
     assert "helm -n monitoring test logs --logs" in notes
-
-
-# -- the library ------------------------------------------------------------------------------------------------------
-
-
-def test_a_service_is_refused_by_the_schema_of_the_library(tmp_path: Path) -> None:
-    chart = with_library(SIDECAR.parent / "examples" / "web", tmp_path)
-    with pytest.raises(helm_python.HelmValuesError) as refused:
-        render(chart, {SIDECAR.name: {"config": {"logs": {"file": []}}}})
-    assert "at '/config/logs': additional properties 'file' not allowed" in str(refused.value)
-
-
-def test_a_sidecar_without_a_directory_has_no_volume_for_logs() -> None:
-    with_logs = sidecar_pieces({**IMAGE, "logs": {"directory": "/var/log/app"}}, "web")
-    without = sidecar_pieces(IMAGE, "web")
-    names = [{v["name"] for v in pieces["volumes"]} for pieces in (with_logs, without)]
-    assert names[0] - names[1] == {"outrider-logs"}
-    assert _config(with_logs["objects"])["logs"] == {"files": ["/var/log/app/**/*.log"]}
-    assert "logs" not in _config(without["objects"])
-
-
-def test_a_sidecar_is_a_native_one_without_a_readiness_of_its_own() -> None:
-    (container,) = sidecar_pieces(IMAGE, "web")["initContainers"]
-    assert container["restartPolicy"] == "Always"
-    assert not {"readinessProbe", "startupProbe", "lifecycle"} & container.keys()
-    given = {variable["name"] for variable in container["env"]}
-    assert given == {"POD_NAMESPACE", "POD_NAME", "POD_UID", "NODE_NAME", "OUTRIDER_POD_INFO"}
-
-
-def test_a_sidecar_that_listens_at_loopback_has_no_probe() -> None:
-    at = [{"telemetry": {"listen": f"{host}:9999"}} for host in ("0.0.0.0", "127.0.0.1")]
-    (open_one,), (closed,) = (sidecar_pieces({**IMAGE, "config": c}, "web")["initContainers"] for c in at)
-    assert open_one["ports"][0]["containerPort"] == 9999
-    assert open_one["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "outrider"}
-    assert not {"ports", "livenessProbe"} & closed.keys()
-
-
-def test_the_directory_of_logs_has_to_be_said_where_it_is_mounted(tmp_path: Path) -> None:
-    chart = with_library(SIDECAR.parent / "examples" / "web", tmp_path)
-    with pytest.raises(helm_python.HelmRenderError) as refused:
-        documents(render(chart, {SIDECAR.name: {"logs": {"directory": ""}}}))
-    assert "outrider-sidecar.logs.directory: say which directory" in str(refused.value)
 
 
 def test_a_digest_counts_instead_of_a_tag() -> None:

@@ -1,21 +1,32 @@
 {{- /* The pieces of a pod with a sidecar. A chart that depends on this one includes them, see README.md; its values are
-below `outrider-sidecar`. Names of templates are global to a release: all of them begin with the chart's. */ -}}
-
+below `outrider-sidecar`, or below the alias of the dependency, for a chart with several sidecars: then the pieces take
+`(dict "chart" . "alias" "worker-sidecar")` instead of the dot. Names of templates are global to a release: all of them
+begin with the chart's. */ -}}
 
 {{- /* What the shared templates take: values of the library (with the release's global), configuration, version. */ -}}
 {{- define "outrider-sidecar.shared" -}}
-{{- $values := deepCopy (index .Values "outrider-sidecar") -}}
-{{- toYaml (dict "values" (merge $values (dict "global" (.Values.global | default dict))) "version" (index .Subcharts "outrider-sidecar").Chart.AppVersion) -}}
+{{- $chart := .chart | default . -}}
+{{- $alias := .alias | default "outrider-sidecar" -}}
+{{- $values := merge (deepCopy (index $chart.Values $alias)) (dict "global" ($chart.Values.global | default dict)) -}}
+{{- toYaml (dict "values" $values "version" (index $chart.Subcharts $alias).Chart.AppVersion) -}}
 {{- end -}}
 
 {{- /* By chart, for a release may hold several that have a sidecar. */ -}}
 {{- define "outrider-sidecar.name" -}}
-{{- $base := contains .Chart.Name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) -}}
+{{- $chart := .chart | default . -}}
+{{- $release := $chart.Release.Name -}}
+{{- $base := contains $chart.Chart.Name $release | ternary $release (printf "%s-%s" $release $chart.Chart.Name) -}}
+{{- with .alias }}{{ $base = printf "%s-%s" $base . }}{{ end -}}
 {{- printf "%s-outrider" ($base | trunc 54 | trimSuffix "-") -}}
 {{- end -}}
 
 {{- define "outrider-sidecar.config" -}}
-{{- $values := index .Values "outrider-sidecar" -}}
+{{- $chart := .chart | default . -}}
+{{- $alias := .alias | default "outrider-sidecar" -}}
+{{- if not (hasKey $chart.Subcharts $alias) -}}
+  {{- printf "%s: Chart.yaml has no dependency outrider-sidecar with this alias" $alias | fail -}}
+{{- end -}}
+{{- $values := index $chart.Values $alias -}}
 {{- $config := dict "state" "/var/lib/outrider" -}}
 {{- with $values.logs.directory -}}
   {{- $_ := set $config "logs" (dict "files" (list (printf "%s/**/*.log" .))) -}}
@@ -28,15 +39,16 @@ below `outrider-sidecar`. Names of templates are global to a release: all of the
 {{- /* The ConfigMap, in a file of its own. */ -}}
 {{- define "outrider-sidecar.configMap" -}}
 {{- $shared := include "outrider-sidecar.shared" . | fromYaml -}}
+{{- $release := (.chart | default .).Release -}}
 apiVersion: v1
 kind: ConfigMap
 metadata:
   name: {{ include "outrider-sidecar.name" . | quote }}
-  namespace: {{ .Release.Namespace | quote }}
+  namespace: {{ $release.Namespace | quote }}
   labels:
     app.kubernetes.io/name: outrider-sidecar
-    app.kubernetes.io/instance: {{ .Release.Name | quote }}
-    app.kubernetes.io/managed-by: {{ .Release.Service }}
+    app.kubernetes.io/instance: {{ $release.Name | quote }}
+    app.kubernetes.io/managed-by: {{ $release.Service }}
 data:
   outrider.yaml: |
     {{- include "outrider-sidecar.config" . | nindent 4 }}
@@ -87,7 +99,7 @@ checksum/outrider-sidecar: {{ include "outrider-sidecar.config" . | sha256sum }}
     {{- toYaml $values.resources | nindent 4 }}
   securityContext:
     runAsNonRoot: true
-    runAsUser: 65532
+    runAsUser: {{ int64 $values.runAsUser }}
     allowPrivilegeEscalation: false
     readOnlyRootFilesystem: true
     capabilities: {drop: [ALL]}
@@ -133,5 +145,10 @@ checksum/outrider-sidecar: {{ include "outrider-sidecar.config" . | sha256sum }}
 
 {{- /* An item of the program's `volumeMounts`, if there is `logs.directory`. */ -}}
 {{- define "outrider-sidecar.volumeMounts" -}}
-- {name: outrider-logs, mountPath: {{ required "outrider-sidecar.logs.directory: say which directory the program writes its logs into" (index .Values "outrider-sidecar").logs.directory | quote }}}
+{{- $alias := .alias | default "outrider-sidecar" -}}
+{{- $directory := (index (.chart | default .).Values $alias).logs.directory -}}
+{{- if not $directory -}}
+  {{- printf "%s.logs.directory: say which directory the program writes its logs into" $alias | fail -}}
+{{- end -}}
+- {name: outrider-logs, mountPath: {{ $directory | quote }}}
 {{- end -}}
