@@ -23,7 +23,18 @@ def test_only_a_tag_of_a_version_is_released() -> None:
 def test_nothing_is_pushed_before_everything_is_checked() -> None:
     assert (JOBS["images"]["needs"], JOBS["charts"]["needs"]) == ("check", "images")
     assert WORKFLOW["permissions"] == {"contents": "read"}
-    assert "permissions" not in JOBS["check"]
+
+
+def test_what_it_is_checked_in_is_pinned_as_the_images_are() -> None:
+    (pinned,) = re.findall(r"^ARG BUILD=(\S+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert JOBS["check"]["container"] == pinned
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_no_job_runs_for_ever_or_may_more_than_it_needs(job: str) -> None:
+    assert JOBS[job]["timeout-minutes"] <= 120
+    pushes = {"contents": "read", "packages": "write", "id-token": "write"}
+    assert JOBS[job].get("permissions") == (None if job == "check" else pushes)
 
 
 @pytest.mark.parametrize("uses", sorted({step["uses"] for _, step in STEPS if "uses" in step}))
