@@ -172,11 +172,12 @@ def test_the_network_policy_lets_through_what_it_talks_to() -> None:
         "networkPolicy": {"apiServerPorts": [6443]},
     }
     policy = own(values)["NetworkPolicy"]["spec"]
-    dns, ports, anywhere = policy["egress"]
+    dns, ports, metadata, anywhere = policy["egress"]
     assert [one["port"] for one in dns["ports"]] == [53, 53]
     assert [one["port"] for one in ports["ports"]] == [443, 6443, 8443]
+    assert "169.254.169.254/32" in str(metadata)
     assert anywhere == {"to": [{"namespaceSelector": {}}]}
-    assert len(own({**EVENTS})["NetworkPolicy"]["spec"]["egress"]) == 2
+    assert len(own({**EVENTS})["NetworkPolicy"]["spec"]["egress"]) == 3
 
 
 def test_a_change_of_its_configuration_rolls_it_and_not_the_nodes() -> None:

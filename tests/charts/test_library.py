@@ -101,7 +101,7 @@ def test_two_workloads_of_one_chart_have_a_sidecar_each_by_aliases(tmp_path: Pat
 
 def test_an_alias_that_is_not_there_is_named(tmp_path: Path) -> None:
     chart = _service(tmp_path / "shop", [{"alias": "web-sidecar"}], {"web": '(dict "chart" . "alias" "wbe-sidecar")'})
-    with pytest.raises(helm_python.HelmRenderError, match="wbe-sidecar: Chart.yaml has no dependency"):
+    with pytest.raises(helm_python.HelmRenderError, match=r"wbe-sidecar: Chart\.yaml has no dependency"):
         render(chart, {"web-sidecar": {**IMAGE, "logs": {"directory": "/logs"}}})
 
 

@@ -190,7 +190,32 @@ def test_user_capabilities_and_mounts(
 )
 def test_the_network_is_open_where_something_is_sent(config: Any, ports: set[int]) -> None:
     egress = only(node({"config": config}), "NetworkPolicy")["spec"]["egress"]
-    assert {port["port"] for rule in egress for port in rule["ports"]} - {53} == ports
+    anywhere = [port["port"] for rule in egress if "to" not in rule for port in rule["ports"]]
+    assert set(anywhere) - {53} == ports
+
+
+KEYS = {"secrets": {"google": KEY}, "config": CLUSTER}
+
+
+@pytest.mark.parametrize(
+    ("values", "asked"),
+    [
+        ({}, True),
+        ({"secrets": {"google": KEY}}, True),
+        ({"config": CLUSTER}, True),
+        (KEYS, False),
+        ({**KEYS, **ON_PREMISE}, False),
+        ({**KEYS, "presets": {"gke": True}}, True),
+        ({**KEYS, "presets": {"gkeAutopilot": True}}, True),
+        ({**KEYS, "config": {**CLUSTER, **exporters(google={"credentials": "adc"})["config"]}}, True),
+    ],
+    ids=["default", "no names", "no credentials", "all is said", "on premise", "GKE", "Autopilot", "the pod's own"],
+)  # fmt: skip
+def test_the_metadata_server_is_reached_where_it_has_to_be_asked(values: dict[str, Any], asked: bool) -> None:
+    events = {"presets": {**values.get("presets", {}), "kubernetesEvents": True}}
+    policies = [one for one in node({**values, **events}) if one["kind"] == "NetworkPolicy"]
+    blocks = [[str(rule["to"]) for rule in one["spec"]["egress"] if "to" in rule] for one in policies]
+    assert [["169.254.169.254/32" in text for text in texts] for texts in blocks] == [[True] * asked] * 2
 
 
 def test_dogstatsd_gets_a_port_and_a_directory_of_the_node() -> None:

@@ -139,10 +139,19 @@ add: [DAC_READ_SEARCH{{ if include "outrider.holds" . }}, FOWNER{{ end }}]
 {{- toJson (dict "tcp" $ports "udp" $udp) -}}
 {{- end -}}
 
-{{- /* The way to GKE's metadata server, for names and credentials. */ -}}
+{{- /* The way to Google's metadata server. Takes `presets`, and a configuration as `config`: whoever does not say where the
+cluster is, or as whom to write, has it asked. */ -}}
 {{- define "outrider.metadataServer" -}}
-{{- if or .Values.presets.gke .Values.presets.gkeAutopilot -}}
-# GKE's metadata server: names and credentials.
+{{- $asked := or .presets.gke .presets.gkeAutopilot -}}
+{{- range list "project" "name" "location" -}}
+  {{- if not (index ($.config.cluster | default dict) .) }}{{ $asked = true }}{{ end -}}
+{{- end -}}
+{{- range .config.exporters -}}
+  {{- $google := eq (.kind | default "stackdriver") "stackdriver" -}}
+  {{- if and $google (eq (toString (.credentials | default "adc")) "adc") }}{{ $asked = true }}{{ end -}}
+{{- end -}}
+{{- if and $asked (not .presets.onPremise) -}}
+# Google's metadata server: names and credentials.
 - to:
     - ipBlock: {cidr: 169.254.169.254/32}
     - ipBlock: {cidr: 169.254.169.252/32}
