@@ -19,7 +19,15 @@ from outrider.wiring.text import dump
 from tests.charts import values_file
 from tests.charts.rendering import EXAMPLES, NODE, SIDECAR, examples, golden, rendered, sidecar_pieces
 
+_BITNAMI = {
+    "annotations": "podAnnotations",
+    "initContainers": "initContainers",
+    "volumes": "extraVolumes",
+    "objects": "extraDeploy",
+}
 THIRD_PARTY = {
+    "bitnami-mongodb": _BITNAMI,
+    "bitnami-rabbitmq": _BITNAMI,
     "bitnami-redis": {
         "annotations": "master.podAnnotations",
         "initContainers": "master.initContainers",
