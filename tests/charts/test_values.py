@@ -95,6 +95,10 @@ def test_words_that_yaml_takes_for_something_else_stay_words(word: str) -> None:
         kubernetes_validate.validate(one, "1.36", strict=True)
 
 
+def test_no_service_of_the_namespace_is_an_option_of_a_program() -> None:
+    assert [pod["enableServiceLinks"] for pod in pods(node({"presets": {"kubernetesEvents": True}}))] == [False] * 3
+
+
 def test_pods_are_for_linux_whatever_else_they_ask_of_a_node() -> None:
     values = {"nodeSelector": {"disk": "ssd"}, "cluster": {"nodeSelector": {"disk": "ssd"}}}
     found = pods(node({**values, "presets": {"kubernetesEvents": True}}))
