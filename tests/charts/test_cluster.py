@@ -161,7 +161,7 @@ def test_the_prometheus_operator_finds_it_by_either_monitor() -> None:
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     assert monitor["metadata"]["labels"]["a"] == "b"
     (served,), (endpoint,) = service["spec"]["ports"], monitor["spec"]["endpoints"]
-    assert endpoint == {"port": served["name"], "path": "/metrics", "interval": "30s"}
+    assert endpoint == {"port": served["name"], "path": "/metrics", "honorLabels": True, "interval": "30s"}
     assert served["targetPort"] in {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
 
 
