@@ -37,6 +37,9 @@ def exporters(**given: Any) -> dict[str, Any]:
         ({"config": {"exportres": {}}}, "at '/config': additional properties 'exportres' not allowed"),
         ({"config": {"logs": {"hold": {"budget": "much"}}}}, "at '/config/logs/hold/budget'"),
         ({"config": {"metrics": {"checks": [{"redis": {"prot": 1}}]}}}, "at '/config/metrics/checks/0/redis'"),
+        ({"config": {"metrics": {"checks": [{"redis": {"password": "hunter2"}}]}}},
+         "at '/config/metrics/checks/0/redis/password'"),
+        ({"config": {"kube": {"token": "hunter2"}}}, "at '/config/kube/token'"),
         ({"secrets": {"google": {"existingSecret": "s"}}}, "at '/secrets/google': missing property 'key'"),
         ({"secrets": {"Google_2": KEY}}, "at '/secrets': additional properties 'Google_2' not allowed"),
         ({"secrets": {"google": {**KEY, "value": "x"}}}, "at '/secrets/google': additional properties 'value'"),
@@ -46,6 +49,12 @@ def test_a_wrong_value_is_refused_with_its_path(values: dict[str, Any], words: s
     with pytest.raises(helm_python.HelmValuesError) as refused:
         node(values)
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("password", ["${REDIS_PASSWORD}", {"env": "REDIS_PASSWORD"}, {"file": "/run/secret"}], ids=str)
+def test_a_secret_may_be_named(password: Any) -> None:
+    checks = [{"redis": {"password": password}}]
+    assert _config(node({"config": {"metrics": {"checks": checks}}}))["metrics"]["checks"] == checks
 
 
 @pytest.mark.parametrize(

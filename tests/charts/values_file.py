@@ -85,9 +85,14 @@ def _value(path: tuple[str, ...], default: Any, comments: dict[tuple[str, ...], 
 def schema(values: list[Value], title: str) -> dict[str, Any]:
     """The schema of a chart's values. `config` is what `outrider schema` prints, in which references are to the root.
 
+    But a secret must not be written out: a ConfigMap is for everybody to read. (Of a key of Datadog's the templates say
+    so, in better words.)
+
     `global` and `enabled` are what a chart above this one may set.
     """
     config = json_schema(INSTALLED)
+    config["$defs"]["check"] = _unspoken(config["$defs"]["check"])
+    config["properties"]["kube"] = _unspoken(config["properties"]["kube"])
     properties = {value.path[-1]: _property(value, config) for value in values}
     properties["global"] = {"type": "object"}
     properties["enabled"] = {"type": "boolean"}
@@ -121,6 +126,18 @@ def _property(value: Value, config: dict[str, Any]) -> dict[str, Any]:
 
 def _required(values: list[Value]) -> list[str]:
     return [value.path[-1] for value in values if value.members or value.marks.keys() & {"config", "secrets"}]
+
+
+def _unspoken(schema: Any) -> Any:
+    """`schema`, under which a secret is a variable or a place to read it from, and never written out."""
+    if isinstance(schema, list):
+        return [_unspoken(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if {"$ref": "#/$defs/fromEnvironment"} in schema.get("anyOf", ()):
+        named = [{"$ref": "#/$defs/variable"}, *(one for one in schema["anyOf"] if "$ref" in one)]
+        return {**schema, "anyOf": named}
+    return {key: _unspoken(value) for key, value in schema.items()}
 
 
 def _secrets() -> dict[str, Any]:
