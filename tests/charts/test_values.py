@@ -269,6 +269,12 @@ def test_a_change_of_the_configuration_makes_new_pods_and_nothing_else_does() ->
     assert checksum({}) == checksum({"podMonitor": {"enabled": True}})
 
 
+def test_a_secret_that_is_not_there_yet_keeps_no_pod_from_starting() -> None:
+    objects = node({"presets": {"kubernetesEvents": True}, "secrets": {"google": KEY}})
+    found = [v["secret"] for pod in pods(objects) for v in pod["volumes"] if "secret" in v]
+    assert found == [{"secretName": "keys", "items": [{"key": "k", "path": "k"}], "optional": True}] * 2
+
+
 def test_federation_mounts_a_token_and_says_how_it_is_exchanged() -> None:
     provider = "projects/1/locations/global/workloadIdentityPools/p/providers/q"
     objects = node({**ON_PREMISE, "config": CLUSTER, "federation": {"provider": provider, "serviceAccount": "a@b.c"}})

@@ -64,6 +64,8 @@ exporter is told where it is. Nothing secret passes through a ConfigMap. */ -}}
 {{- toPrettyJson $credentials -}}
 {{- end -}}
 
+{{- /* A Secret that is missing holds up its own exporter, and neither the pod nor the others: programs read the file as soon
+as it is there. */ -}}
 {{- define "outrider-sidecar.secretVolumes" -}}
 {{- range $name, $secret := .values.secrets }}
 - name: secret-{{ $name }}
@@ -71,6 +73,7 @@ exporter is told where it is. Nothing secret passes through a ConfigMap. */ -}}
     secretName: {{ $secret.existingSecret | quote }}
     items:
       - {key: {{ $secret.key | quote }}, path: {{ $secret.key | quote }}}
+    optional: true
 {{- end }}
 {{- with .values.federation.provider }}
 - name: federation
