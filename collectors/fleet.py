@@ -37,6 +37,7 @@ from outrider.model.shard import Shard
 from outrider.pipeline.ceilings import SharedBuckets
 from outrider.pipeline.destinations import used
 from outrider.pipeline.merging import merged
+from outrider.pipeline.process import sole_user
 from outrider.pipeline.telemetry import NoLedgerError, Telemetry
 
 log = logging.getLogger(__name__)
@@ -109,6 +110,11 @@ class Fleet:
 
     def run(self) -> None:
         """Keep the workers running until `stop` is set, then end them in order."""
+        with sole_user(Path(self.config.state), self.stop, self._clock) as mine:
+            if mine:
+                self._keep_running()
+
+    def _keep_running(self) -> None:
         number = self.config.workers
         deal(Path(self.config.state), number, self.counters)
         buckets = SharedBuckets.create()

@@ -33,7 +33,7 @@ from outrider.pipeline.ceilings import Buckets, own_buckets
 from outrider.pipeline.destinations import key_file, used
 from outrider.pipeline.notes import Note
 from outrider.pipeline.pauses import GRACE
-from outrider.pipeline.process import prepare
+from outrider.pipeline.process import prepare, sole_user
 from outrider.pipeline.pumps import Pumps
 from outrider.pipeline.routing import Routing
 from outrider.pipeline.taps import Tapped, Taps
@@ -174,6 +174,11 @@ class Node:
 
     def run(self) -> None:
         """Collect until `stop` is set, then end in order."""
+        with sole_user(self._state, self.stop, self.clock) as mine:
+            if mine:
+                self._collect()
+
+    def _collect(self) -> None:
         if self._place.shard.of == 1:
             deal(self._state, 1, self.counters)
         prepare(self._state)

@@ -24,7 +24,7 @@ from outrider.model.counters import Counters
 from outrider.model.pod import Pod
 from outrider.model.stream import Stream
 from outrider.pipeline.destinations import key_file, used
-from outrider.pipeline.process import prepare
+from outrider.pipeline.process import prepare, sole_user
 from outrider.pipeline.taps import Taps
 from outrider.pipeline.telemetry import Telemetry
 
@@ -88,7 +88,13 @@ class Sidecar:
 
     def run(self) -> None:
         """Work until `stop` is set, then end in order."""
-        prepare(Path(self.config.state) if self._files is not None else None)
+        state = Path(self.config.state) if self._files is not None else None
+        with sole_user(state, self.stop, self.clock) as mine:
+            if mine:
+                self._work(state)
+
+    def _work(self, state: Path | None) -> None:
+        prepare(state)
         for part in self._parts():
             part.start()
         self._telemetry.start()

@@ -2,15 +2,24 @@
 
 import contextlib
 import ctypes
+import errno
+import fcntl
 import gc
 import logging
+import os
 import resource
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+
+from outrider.model.clock import Clock
 
 log = logging.getLogger(__name__)
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Of glibc's malloc.h."""
+LOCK_AGAIN = 0.5
+"""Seconds between two looks at whether the state is free."""
 
 
 def prepare(state: Path | None) -> None:
@@ -19,6 +28,47 @@ def prepare(state: Path | None) -> None:
     _tune_memory()
     if state is not None:
         _check_state(state)
+
+
+@contextlib.contextmanager
+def sole_user(state: Path | None, stop: threading.Event, clock: Clock) -> Iterator[bool]:
+    """Wait until no other process keeps its state in `state` (None: nothing is kept), and keep others out. False if
+    `stop` is set before. Two at once would write each other's cursors over, and lines would be lost or repeated.
+
+    The lock is the kernel's (flock(2)), which takes it from a process that dies. Where there can be none, nobody is
+    kept out. Never raises.
+    """
+    lock = None if state is None else _lock_in(state)
+    if lock is None:
+        yield True
+        return
+    try:
+        mine, waits = _locked(lock), False
+        while not mine:
+            if not waits:
+                log.error("another collector uses the state %s: waiting until it has ended", state)
+                waits = True
+            if clock.wait(stop, LOCK_AGAIN):
+                break
+            mine = _locked(lock)
+        yield mine
+    finally:
+        os.close(lock)
+
+
+def _lock_in(state: Path) -> int | None:
+    with contextlib.suppress(OSError):  # `prepare` says that it cannot be written
+        state.mkdir(parents=True, exist_ok=True)
+        return os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return None
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as e:
+        return e.errno not in (errno.EWOULDBLOCK, errno.EAGAIN)  # else the file system has no locks
+    return True
 
 
 def _raise_descriptor_limit() -> None:
