@@ -80,7 +80,7 @@ def wire(ctx: click.Context, /, manifest: TextIO | None, style: str | None, **wa
 
 
 def _directory(given: tuple[str, ...]) -> str:
-    from outrider.wiring.pod import PLACES
+    from outrider.wiring.pod import holds_logs
 
     if len(given) > 1:
         raise click.BadParameter("give one directory, it becomes a volume: one above all of them", param_hint="--logs")
@@ -88,8 +88,9 @@ def _directory(given: tuple[str, ...]) -> str:
     if set(logs) & set("*?["):
         hint = "give the directory, whose *.log are followed; logs.files of --config says it otherwise"
         raise click.BadParameter(hint, param_hint="--logs")
-    if logs and (not logs.startswith("/") or ":" in logs or logs.rstrip("/") in ("", *PLACES)):
-        raise click.BadParameter("give an absolute path that is not one of the sidecar's own", param_hint="--logs")
+    if logs and not holds_logs(logs.rstrip("/")):
+        words = "give an absolute path that is neither in nor above one of the sidecar's own"
+        raise click.BadParameter(words, param_hint="--logs")
     return logs.rstrip("/")
 
 

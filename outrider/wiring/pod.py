@@ -7,6 +7,7 @@ about them. Keys and passwords come from one Secret of the namespace, as variabl
 it is the sidecar that fails, and not the pod that waits.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,13 @@ SECRETS_DIRECTORY = "/etc/outrider-secrets"
 STATE = "/var/lib/outrider"
 PLACES = (CONFIG_DIRECTORY, POD_DIRECTORY, STATE, SECRETS_DIRECTORY)
 """What is mounted in the sidecar, in its order; log files come before the Secret."""
+OWN = (*PLACES, "/opt/outrider")
+"""What log files must be neither in nor above: the runtime can mount nothing in what is read-only, and would hide the
+program.
+"""
+DIRECTORY = r"^(/[^/:\x00-\x1f]+)+$"
+DOTS = r"/[.][.]?(/|$)"
+"""What an absolute path has to match, and what it may not have in it; regular expressions of Python and of CEL."""
 PORT = 9464
 VOLUMES = ("outrider-config", "outrider-pod", "outrider-state", "outrider-secrets")
 LOGS_VOLUME = "outrider-logs"
@@ -127,6 +135,12 @@ def volumes(config_map: str) -> list[Object]:
 def logs_volume() -> Object:
     """The volume that the program writes and the sidecar reads."""
     return {"name": LOGS_VOLUME, "emptyDir": {"sizeLimit": LOGS_LIMIT}}
+
+
+def holds_logs(directory: str) -> bool:
+    """Whether it can be mounted in the sidecar, too."""
+    apart = all(not f"{own}/".startswith(f"{directory}/") and not f"{directory}/".startswith(f"{own}/") for own in OWN)
+    return apart and bool(re.search(DIRECTORY, directory)) and not re.search(DOTS, directory)
 
 
 def mount(volume: str, path: str, read_only: bool = False) -> Object:

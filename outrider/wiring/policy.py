@@ -21,7 +21,18 @@ from typing import Any
 
 from outrider.model.injection import CONFIG, CONTAINER, LABEL, LOGS, PARAMETERS, SIDECAR
 from outrider.wiring import pod
-from outrider.wiring.pod import CONFIG_DIRECTORY, CONFIG_FILE, LOGS_VOLUME, PLACES, RESOURCES, Object, Wiring
+from outrider.wiring.pod import (
+    CONFIG_DIRECTORY,
+    CONFIG_FILE,
+    DIRECTORY,
+    DOTS,
+    LOGS_VOLUME,
+    OWN,
+    PLACES,
+    RESOURCES,
+    Object,
+    Wiring,
+)
 from outrider.wiring.settings import written
 
 NAME = "outrider-sidecar"
@@ -50,7 +61,7 @@ _CONFIG = f'({_noted(CONFIG)} ? {_NOTES}["{CONFIG}"] : "{CONFIG_FILE}")'
 def conditions() -> dict[str, str]:
     """By name, what has to be true of a pod and its namespace's ConfigMap; otherwise the pod stays as it is."""
     logs = f'{_NOTES}["{LOGS}"]'
-    names = r"^([A-Za-z_][A-Za-z0-9_]*( [A-Za-z_][A-Za-z0-9_]*)*)?$"
+    name = "[A-Za-z_][A-Za-z0-9_]{0,252}"  # no longer than a key of a Secret
     return {
         "has-none-yet": f'!object.spec.containers.exists(c, c.name == "{SIDECAR}")'
         f'\n&& !(has(object.spec.initContainers) && object.spec.initContainers.exists(c, c.name == "{SIDECAR}"))'
@@ -62,12 +73,15 @@ def conditions() -> dict[str, str]:
         f"\n&& !({_noted('kubernetes.io/config.mirror')}) && !has(object.spec.resources)",
         "container-is-there": f"object.spec.containers.exists(c, c.name == {_SERVED})",
         "logs-have-a-place": f"!({_noted(LOGS)})"
-        f'\n|| ({logs}.matches(r"^(/[^/:]+)+$") && !({logs} in {json.dumps(list(PLACES))})'
+        f'\n|| ({logs}.matches(r"{DIRECTORY}") && !{logs}.matches(r"{DOTS}")'
+        f'\n&& {json.dumps(list(OWN))}.all(own, !(own + "/").startsWith({logs} + "/")'
+        f' && !({logs} + "/").startsWith(own + "/"))'
         f"\n&& object.spec.containers.all(c, c.name != {_SERVED} || !has(c.volumeMounts)"
         f'\n|| c.volumeMounts.all(m, m.mountPath != {logs} && m.mountPath != {logs} + "/")))',
         "config-is-there": f'{_CONFIG}.endsWith(".yaml") && {_CONFIG} in {_DATA}',
-        "image-is-named": rf'"{IMAGE}" in {_DATA} && {_DATA}["{IMAGE}"].matches(r"^\S+$")',
-        "variables-are-names": f'!("{VARIABLES}" in {_DATA}) || {_DATA}["{VARIABLES}"].matches(r"{names}")',
+        "image-is-named": f'"{IMAGE}" in {_DATA} && {_DATA}["{IMAGE}"].matches("^[!-~]+$")',
+        "variables-are-names": f'!("{VARIABLES}" in {_DATA})'
+        f'\n|| {_DATA}["{VARIABLES}"].matches("^({name}( {name})*)?$")',
         "quantities-are-right": f"{json.dumps(list(QUANTITIES))}.all(k, !(k in {_DATA})"
         f'\n|| (isQuantity({_DATA}[k]) && quantity({_DATA}[k]).compareTo(quantity("0")) >= 0))'
         + "".join(f"\n&& {_not_above(f'requests.{what}', f'limits.{what}')}" for what in ("cpu", "memory")),

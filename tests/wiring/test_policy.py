@@ -66,6 +66,7 @@ BOTH = [{"name": "web", "image": "web:1"}, SIDECAR]
         asking({CONTAINER: "proxy"}),
         asking({LOGS: "/var/log/web"}),
         asking({LOGS: "/var/log/web", CONTAINER: "proxy"}),
+        asking({LOGS: "/etc/outrider.d/..a"}),
         asking(initContainers=[OTHER]),
         asking(volumes=[{"name": "own", "emptyDir": {}}]),
         asking(hostNetwork=False, os={"name": "linux"}),
@@ -73,6 +74,7 @@ BOTH = [{"name": "web", "image": "web:1"}, SIDECAR]
         mounted("/log"),
     ],
     ids=["plain", "no annotations", "others' annotations", "container", "logs", "logs of a container",
+         "a place that looks like another",
          "init containers", "volumes", "explicitly ordinary", "of a Job", "a mount elsewhere"],
 )  # fmt: skip
 def test_a_pod_that_asks_gets_the_sidecar_once(pod: Pod) -> None:
@@ -120,14 +122,21 @@ def test_a_pod_that_asks_gets_the_sidecar_once(pod: Pod) -> None:
         asking({LOGS: "/"}),
         asking({LOGS: "/logs/"}),
         asking({LOGS: "/lo:gs"}),
+        asking({LOGS: "/logs\n"}),
+        asking({LOGS: "/logs/../etc/outrider"}),
+        asking({LOGS: "/."}),
         asking({LOGS: "/var/lib/outrider"}),
+        asking({LOGS: "/etc/outrider/logs"}),
+        asking({LOGS: "/etc"}),
+        asking({LOGS: "/opt/outrider"}),
         mounted("/logs"),
         mounted("/logs/"),
     ],
     ids=["no labels", "no label", "label says no", "has one", "has an ordinary one", "has a volume of this name",
          "on the node's network", "windows", "a mirror", "resources of the pod", "no such container",
          "no such configuration", "not a configuration", "no directory", "not absolute", "the root", "a slash too many",
-         "a colon", "a place of the sidecar", "a mount there", "a mount there with a slash"],
+         "a colon", "the end of a line", "upwards", "nowhere", "a place of the sidecar", "below one", "above one",
+         "the program's place", "a mount there", "a mount there with a slash"],
 )  # fmt: skip
 def test_every_other_pod_stays_as_it_is(pod: Pod) -> None:
     assert admit(POLICY, pod, parameters()) is pod
@@ -142,6 +151,7 @@ def test_every_other_pod_stays_as_it_is(pod: Pod) -> None:
         parameters(image=None),
         parameters(image=""),
         parameters(image="a b"),
+        parameters(image="a\u00a0"),
         parameters(outrider__yaml=None),
         parameters(requests__memory="lots"),
         parameters(limits__cpu="-1"),
@@ -150,10 +160,12 @@ def test_every_other_pod_stays_as_it_is(pod: Pod) -> None:
         parameters(variables="A,B"),
         parameters(variables="A  B"),
         parameters(variables="1A"),
+        parameters(variables="A" * 254),
     ],
-    ids=["no ConfigMap", "an empty one", "no data", "no image", "an empty image", "no image name", "no configuration",
+    ids=["no ConfigMap", "an empty one", "no data", "no image", "an empty image", "no image name", "an invisible blank",
+         "no configuration",
          "no quantity", "below nothing", "memory above its limit", "cpu above its limit",
-         "commas", "two blanks", "no name"],
+         "commas", "two blanks", "no name", "longer than a key"],
 )  # fmt: skip
 def test_parameters_that_would_spoil_a_pod_inject_nothing(given: Any) -> None:
     pod = asking()
@@ -180,7 +192,11 @@ def test_a_pod_chooses_among_the_configurations_of_its_namespace() -> None:
     assert got["spec"]["initContainers"][0]["args"] == ["sidecar", "--config", "/etc/outrider/redis.yaml"]
 
 
-@pytest.mark.parametrize(("names", "expected"), [("", []), ("A", ["A"]), ("DD_API_KEY b2", ["DD_API_KEY", "b2"])])
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [("", []), ("A", ["A"]), ("DD_API_KEY b2", ["DD_API_KEY", "b2"]), ("A" * 253, ["A" * 253])],
+    ids=["none", "one", "two", "a long one"],
+)
 def test_variables_come_from_the_secret_and_may_be_missing(names: str, expected: list[str]) -> None:
     got = admit(POLICY, asking(), parameters(variables=names))
     refers = [one["valueFrom"]["secretKeyRef"] for one in got["spec"]["initContainers"][0]["env"][6:]]
