@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_api import EVENTS, FakeApi, event
+from tests.support.fake_api import EVENTS, LEASES, FakeApi, event
 from tests.support.wait import until
 
 kubernetes = pytest.importorskip("kubernetes")
@@ -94,6 +94,17 @@ def test_a_watch_from_what_is_forgotten_is_gone(api: FakeApi, core: Any) -> None
     assert caught.value.status == 410
 
 
+def test_a_watch_from_the_last_that_is_forgotten_misses_nothing(api: FakeApi, core: Any) -> None:
+    api.put(EVENTS, event("shop", "web.1", "Pulled"))
+    api.compact()
+    last = api.version - 1
+    api.put(EVENTS, event("shop", "web.2", "Pulled"))
+    stream = kubernetes.watch.Watch().stream(
+        core.list_event_for_all_namespaces, resource_version=str(last), timeout_seconds=1
+    )
+    assert [e["object"].metadata.name for e in stream] == ["web.2"]
+
+
 def test_a_watch_may_be_cut_in_the_middle(api: FakeApi, core: Any) -> None:
     response = core.list_event_for_all_namespaces(
         watch=True, resource_version="100", timeout_seconds=30, _preload_content=False
@@ -103,7 +114,7 @@ def test_a_watch_may_be_cut_in_the_middle(api: FakeApi, core: Any) -> None:
         list(response.stream())
 
 
-def test_one_of_two_gets_a_lease(leases: Any) -> None:
+def test_one_of_two_gets_a_lease(api: FakeApi, leases: Any) -> None:
     made = kubernetes.client.V1Lease(
         metadata=kubernetes.client.V1ObjectMeta(name="lead"),
         spec=kubernetes.client.V1LeaseSpec(holder_identity="a", lease_duration_seconds=15),
@@ -116,7 +127,13 @@ def test_one_of_two_gets_a_lease(leases: Any) -> None:
     mine.spec.holder_identity, yours.spec.holder_identity = "b", "c"
     assert leases.replace_namespaced_lease("lead", "ns", mine).spec.holder_identity == "b"
     assert refusal(leases.replace_namespaced_lease, "lead", "ns", yours) == 409
-    assert leases.read_namespaced_lease("lead", "ns").spec.holder_identity == "b"
+    now = leases.read_namespaced_lease("lead", "ns")
+    assert now.spec.holder_identity == "b"
+    same = leases.replace_namespaced_lease("lead", "ns", now)
+    assert same.metadata.resource_version == now.metadata.resource_version
+    api.delete(LEASES, "ns", "lead")
+    assert refusal(leases.replace_namespaced_lease, "lead", "ns", now) == 409
+    assert refusal(leases.create_namespaced_lease, "ns", now) == 500
 
 
 def test_what_it_refuses_when_told_to(api: FakeApi, core: Any) -> None:

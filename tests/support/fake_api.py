@@ -1,9 +1,10 @@
 """An API server on a loopback port, for objects of any kind: created, changed, listed, watched, and fought over.
 
 It keeps the protocol of the real one (kubernetes.io, reference/using-api/api-concepts): one growing resource version
-for everything, 409 for an update that goes by an old one and for a name that is taken, pages with `continue`, watches
-with `timeoutSeconds` and bookmarks, 410 for what is compacted away, as a status of a list and as an ERROR event of a
-watch. The real `kubernetes` client has to get along with it (`tests/kube/test_fake_api.py`).
+for everything, and none for an update that changes nothing, 409 for one that goes by an old version and for a name that
+is taken, pages with `continue`, watches with `timeoutSeconds` and bookmarks, 410 for what is compacted away, as a
+status of a list and as an ERROR event of a watch. The real `kubernetes` client has to get along with it
+(`tests/kube/test_fake_api.py`).
 
     with FakeApi() as api:
         api.put(EVENTS, event("shop", "web-1.1", "BackOff"))    # created, or changed if it is there
@@ -173,15 +174,18 @@ class FakeApi:
         return self._objects[resource].get((namespace, name))
 
     def put(self, resource: str, new: Object) -> Object:
-        """Create, or change if it is there, whatever its version."""
+        """Create, or change if it is there, whatever its version; an event happens once more."""
         with self.changed:
             meta = new["metadata"]
             old = self.get(resource, meta["namespace"], meta["name"])
-            return self._store(resource, new, old)
+            again = {"count": old["count"] + 1} if old and "count" in old else {}
+            return self._store(resource, {**new, **again}, old)
 
     def create(self, resource: str, new: Object, namespace: str) -> Object:
         with self.changed:
             new["metadata"].setdefault("namespace", namespace)
+            if new["metadata"].get("resourceVersion"):
+                raise Refused(500, "", "resourceVersion should not be set on objects to be created")
             if self.get(resource, namespace, new["metadata"]["name"]) is not None:
                 raise Refused(409, "AlreadyExists", f"{new['metadata']['name']} already exists")
             return self._store(resource, new, None)
@@ -189,9 +193,8 @@ class FakeApi:
     def update(self, resource: str, new: Object, namespace: str, name: str) -> Object:
         with self.changed:
             old = self.get(resource, namespace, name)
-            if old is None:
-                raise Refused(404, "NotFound", f"{name} not found")
-            if new["metadata"].get("resourceVersion") != old["metadata"]["resourceVersion"]:
+            # A PUT may create a Lease, but none that says which one it has been.
+            if old is None or new["metadata"].get("resourceVersion") != old["metadata"]["resourceVersion"]:
                 raise Refused(409, "Conflict", f"{name}: the object has been modified")
             return self._store(resource, new, old)
 
@@ -203,18 +206,23 @@ class FakeApi:
         meta = new["metadata"]
         key = meta["namespace"], meta["name"]
         uid = old["metadata"]["uid"] if old else f"uid-of-{meta['name']}"
-        stored = self._log(resource, "MODIFIED" if old else "ADDED", {**new, "metadata": {**meta, "uid": uid}})
+        new = {**new, "metadata": {**meta, "uid": uid}}
+        if old is not None and self._stamped(resource, new, old["metadata"]["resourceVersion"]) == old:
+            return old
+        stored = self._log(resource, "MODIFIED" if old else "ADDED", new)
         self._objects[resource][key] = stored
         return stored
 
     def _log(self, resource: str, kind: str, what: Object) -> Object:
         self.version += 1
-        api, name = _KINDS[resource]
-        meta = {**what["metadata"], "resourceVersion": str(self.version)}
-        stamped = {"kind": name, "apiVersion": api, **what, "metadata": meta}
+        stamped = self._stamped(resource, what, str(self.version))
         self.log.append((self.version, resource, kind, stamped))
         self.changed.notify_all()
         return stamped
+
+    def _stamped(self, resource: str, what: Object, version: str) -> Object:
+        api, name = _KINDS[resource]
+        return {"kind": name, "apiVersion": api, **what, "metadata": {**what["metadata"], "resourceVersion": version}}
 
     def restore(self, version: int) -> None:
         """The cluster is restored from a backup: versions begin again at an older one."""
@@ -227,9 +235,11 @@ class FakeApi:
     # -- trouble ------------------------------------------------------------------------------------------------------
 
     def compact(self) -> None:
-        """Resource versions before the present one can no longer be watched from."""
+        """All versions so far are forgotten: the server is two further, and knows that one and the last before it, from
+        which there is nothing missing.
+        """
         with self.changed:
-            self.version += 1
+            self.version += 2
             self.compacted = self.version
 
     def cut_watches(self) -> None:
@@ -284,7 +294,7 @@ class FakeApi:
         """The lines of a watch that begins now. Raises ConnectionError where it is cut."""
         with self.changed:
             at = int(query.get("resourceVersion") or self.version)
-            if at < self.compacted:
+            if at + 1 < self.compacted:
                 gone = Refused(410, "Expired", f"too old resource version: {at} ({self.compacted})")
                 return iter([{"type": "ERROR", "object": gone.status}])
             return self._lines(resource, namespace, query, at, self.cut, self.epoch)
