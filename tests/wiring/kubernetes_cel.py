@@ -23,8 +23,8 @@ _OBJECT = re.compile(r"\bObject(?:\.\w+)+(?=\{)")
 _SCALARS = {"string": 9, "integer": 5, "boolean": 8, "number": 1}
 _PACKAGE = "kubernetes"
 _TYPE, _OVERLOAD, _FUNCTION = cel.Type, cel.Overload, cel.FunctionDecl
-_SUFFIXES = {"": 0, "k": 3, "M": 6, "G": 9, "T": 12, "m": -3}
-_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40}
+_QUANTITY = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:([KMGTPE]i)|[eE]([+-]?[0-9]+)|([numkMGTPE]?))")
+_DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 
 
 def admit(policy: dict[str, Any], pod: dict[str, Any], parameters: dict[str, Any] | None) -> dict[str, Any]:
@@ -189,11 +189,13 @@ def _plain(value: Any) -> Any:
 
 
 def _quantity(text: str) -> Decimal:
-    found = re.fullmatch(r"([+-]?[0-9.]+)(Ki|Mi|Gi|Ti|[kMGTm]?)", text)
+    found = _QUANTITY.fullmatch(text)
     if not found:
         raise ValueError(text)
-    number, suffix = Decimal(found[1]), found[2]
-    return number * (2 ** _BINARY[suffix] if suffix in _BINARY else Decimal(10) ** _SUFFIXES[suffix])
+    number, binary, exponent, suffix = Decimal(found[1]), found[2], found[3], found[4]
+    if binary:
+        return number * 1024 ** ("KMGTPE".index(binary[0]) + 1)
+    return number.scaleb(int(exponent) if exponent else _DECIMAL[suffix])
 
 
 def _is_quantity(text: str) -> bool:

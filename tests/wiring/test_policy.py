@@ -187,6 +187,18 @@ def test_resources_are_the_config_maps(changes: Any, resources: Any) -> None:
     kubernetes_validate.validate(got, "1.36", strict=True)
 
 
+@pytest.mark.parametrize("text", ["0", "+1", ".5", "5.", "1e3", "1n", "1.5Gi", "1Ei", "12E"])
+def test_a_quantity_may_have_any_of_its_forms(text: str) -> None:
+    got = admit(POLICY, asking(), parameters(requests__memory=None, limits__memory=text))
+    assert [one["name"] for one in got["spec"]["initContainers"]] == ["outrider"]
+
+
+@pytest.mark.parametrize("text", ["", " 1", "1 ", "1e", "1K", "0x10", "1.2.3", "-1m"])
+def test_what_is_no_quantity_injects_nothing(text: str) -> None:
+    pod = asking()
+    assert admit(POLICY, pod, parameters(limits__memory=text)) is pod
+
+
 def test_a_pod_chooses_among_the_configurations_of_its_namespace() -> None:
     got = admit(POLICY, asking({CONFIG: "redis.yaml"}), parameters(redis__yaml="{}"))
     assert got["spec"]["initContainers"][0]["args"] == ["sidecar", "--config", "/etc/outrider/redis.yaml"]
