@@ -24,10 +24,11 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.http_server import Handler, Server
 
 Object = dict[str, Any]
 
@@ -147,15 +148,13 @@ class FakeApi:
         """Listen, at the address of before if there was one."""
         self._server = _Server(self, self._port)
         self._port = self._server.server_address[1]
-        serve = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        serve.start()
+        self._server.start()
 
     def down(self) -> None:
         """Be gone, with every connection."""
         server, self._server = self._server, None
         if server is not None:
-            server.shutdown()
-            server.server_close()
+            server.stop()
             self.cut_watches()
             server.hang_up()
 
@@ -325,14 +324,11 @@ class FakeApi:
             yield {"type": "BOOKMARK", "object": {"kind": name, "apiVersion": api, "metadata": meta}}
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
+class _Server(Server):
     allow_reuse_address = True
 
     def __init__(self, api: FakeApi, port: int) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
-        self.api = api
+        super().__init__(type("Handler", (_Handler,), {"api": api}), port)
         self._open: set[socket.socket] = set()
 
     def get_request(self) -> tuple[socket.socket, Any]:
@@ -349,20 +345,18 @@ class _Server(ThreadingHTTPServer):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is no news."""
 
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(Handler):
+    wbufsize = 0
+    api: FakeApi
 
     def _answer(self) -> None:
-        api = cast(_Server, self.server).api
+        api = self.api
         parts = urlsplit(self.path)
         query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         request = Request(self.command, parts.path, query, token, time.monotonic())
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.body()
         with api.changed:
             api.requests.append(request)
         if api.delay:
@@ -370,7 +364,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if (failing := api.failing(request)) is not None:
                 raise_with = Refused(failing[0], "Scripted", f"scripted {failing[0]}")
-                self._send(raise_with.code, raise_with.status, failing[1])
+                self.say(raise_with.code, raise_with.status, failing[1])
                 return
             m = _PATH.fullmatch(parts.path)
             resource = f"{m[1]} {m[3]}" if m else ""
@@ -379,9 +373,9 @@ class _Handler(BaseHTTPRequestHandler):
             if request.watch:
                 self._watch(api.lines(resource, m[2], query))
             else:
-                self._send(201 if self.command == "POST" else 200, self._object(api, resource, m[2], m[4], query, body))
+                self.say(201 if self.command == "POST" else 200, self._object(api, resource, m[2], m[4], query, body))
         except Refused as refusal:
-            self._send(refusal.code, refusal.status)
+            self.say(refusal.code, refusal.status)
         except OSError:
             self.close_connection = True
 
@@ -421,16 +415,3 @@ class _Handler(BaseHTTPRequestHandler):
             with contextlib.suppress(OSError):
                 self.wfile.write(b'ff\r\n{"type":"ADD')
             self.close_connection = True
-
-    def _send(self, code: int, what: Object, headers: dict[str, str] | None = None) -> None:
-        body = json.dumps(what).encode()
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it so)
-        del format, args
