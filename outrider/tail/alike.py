@@ -11,7 +11,8 @@ others gets one with its inode number in the place of the time. A file that is k
 
 from collections.abc import Iterable, Sequence
 
-from outrider.tail.generation import Generation, beginning
+from outrider.tail.generation import Generation
+from outrider.tail.gunzip import beginning
 from outrider.tail.head import Head
 from outrider.tail.rotation import Seen
 

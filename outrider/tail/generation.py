@@ -14,19 +14,13 @@ is still the same then, the data was this generation's, however the truncation a
 
 import contextlib
 import os
-import struct
 import threading
-import zlib
 from collections.abc import Callable
 
+from outrider.tail.gunzip import Gunzip, beginning, size_of
 from outrider.tail.head import HEAD_BYTES, START_BYTES, Head, identify
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # the last for what is no file: opening a pipe must not wait
-_GZ_READ = 64 << 10
-_GZ_PLAIN = 1 << 20
-_CUT = "ends early"
-_MOST_PACKED = 1032
-"""The most bytes that one byte of deflate can stand for (zlib's technical notes)."""
 
 
 class Truncated(Exception):  # noqa: N818 - a fact about the file, not a failure of the program
@@ -43,16 +37,6 @@ class Shrunk(Exception):  # noqa: N818 - as above
 
 class GivenUp(Exception):  # noqa: N818 - as above
     """The file was let go to make room. Unless another one turns up that holds the same, the rest of it is lost."""
-
-
-class Damaged(OSError):  # noqa: N818 - as above
-    """A compressed file cannot be decompressed any further; everything before was delivered. `cut`: its end is
-    missing.
-    """
-
-    def __init__(self, words: str, cut: bool = False) -> None:
-        super().__init__(words)
-        self.cut = cut
 
 
 class Generation:
@@ -105,16 +89,16 @@ class Generation:
         self._fd: int | None = fd
         self._packed = gz  # whether `path` is compressed; `gz` is what the descriptor reads
         self._known = 0
-        self._gz: dict[str, _Gunzip] = {}
+        self._gz: dict[str, Gunzip] = {}
 
     @property
     def key(self) -> str:
         return self.head.key
 
     def size(self) -> int:
-        """Uncompressed bytes there are now (for gzip modulo 2^32, as its trailer has it). Raises OSError."""
+        """Uncompressed bytes there are now, as `size_of` has it. Raises OSError."""
         with self._lock:
-            return self._size()
+            return size_of(self._descriptor(), self.gz)
 
     def left(self, offset: int) -> int:
         """Bytes behind `offset`, as far as they are known: by the size of the file or, where it is not to be had, by
@@ -125,18 +109,9 @@ class Generation:
                 self._measure()
             return max(0, self._known - offset)
 
-    def _size(self) -> int:
-        fd = self._descriptor()
-        end = os.fstat(fd).st_size
-        if not self.gz:
-            return end
-        trailer = os.pread(fd, 4, max(0, end - 4))
-        size: int = struct.unpack("<I", trailer)[0] if len(trailer) == 4 else 0
-        return size if size <= end * _MOST_PACKED else 0  # the trailer of a damaged file may say anything
-
     def _measure(self) -> None:
         with contextlib.suppress(OSError, Truncated):
-            size = self._size()
+            size = size_of(self._descriptor(), self.gz)
             self._verify(self._descriptor())
             self._known = max(self._known, size)
 
@@ -150,7 +125,7 @@ class Generation:
                 raise GivenUp(self.given_up)
             fd = self._descriptor()
             if self.gz:
-                return self._gz.setdefault(reader, _Gunzip()).read(fd, offset, size)
+                return self._gz.setdefault(reader, Gunzip()).read(fd, offset, size)
             there = os.fstat(fd).st_size
             # Asking for no more than there is spares a quiet file's reader a buffer of the whole chunk.
             data = os.pread(fd, min(size, there - offset), offset) if there > offset else b""
@@ -297,75 +272,6 @@ class Generation:
             raise Truncated(self.path)
 
 
-class _Gunzip:
-    """One reader's way through a compressed rotation, forward only; going back starts over."""
-
-    __slots__ = ("_buffer", "_damage", "_inflate", "_inside", "_plain", "_raw")
-
-    def __init__(self) -> None:
-        self._restart()
-
-    def _restart(self) -> None:
-        self._inflate = zlib.decompressobj(wbits=31)
-        self._inside = False
-        self._raw = 0
-        self._plain = 0
-        self._buffer = b""
-        self._damage = ""
-
-    def read(self, fd: int, offset: int, size: int) -> bytes:
-        """Up to `size` bytes from `offset`. Raises Damaged where nothing more can be had, after what could be."""
-        if offset < self._plain:
-            self._restart()
-        while self._plain + len(self._buffer) < offset + size and self._more(fd, offset):
-            pass
-        self._buffer = self._buffer[offset - self._plain :]
-        self._plain = offset
-        if not self._buffer and self._damage:
-            raise Damaged(f"damaged gzip: {self._damage}", self._damage == _CUT)
-        return self._buffer[:size]
-
-    def _more(self, fd: int, offset: int) -> bool:
-        raw = os.pread(fd, _GZ_READ, self._raw)
-        if not raw and self._inside:
-            self._damage = _CUT
-        if not raw or self._damage:
-            return False
-        before = self._inflate.copy()
-        try:
-            # Bounded: a few bytes of gzip can stand for a thousand times as many.
-            data = self._inflate.decompress(raw, _GZ_PLAIN)
-        except zlib.error as e:
-            self._damage = str(e)
-            data = _salvage(before, raw)
-        rest = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
-        self._raw += len(raw) - len(rest)
-        self._inside = not self._inflate.eof
-        if self._inflate.eof:  # gzip members may follow one another (RFC 1952, 2.2)
-            self._inflate = zlib.decompressobj(wbits=31)
-        behind = offset - self._plain
-        if behind >= len(self._buffer) + len(data):
-            self._plain += len(self._buffer) + len(data)
-            self._buffer = b""
-        else:
-            self._buffer += data
-        return True
-
-
-def _salvage(inflate: "zlib._Decompress", raw: bytes) -> bytes:
-    """What comes out of `raw` before the byte that cannot be."""
-    plain = bytearray()
-    with contextlib.suppress(zlib.error):
-        for i in range(len(raw)):
-            plain += inflate.decompress(raw[i : i + 1], _GZ_PLAIN)
-    return bytes(plain)
-
-
-def beginning(fd: int, gz: bool, size: int) -> bytes:
-    """The first `size` bytes of a file, uncompressed, or what there is. Raises OSError."""
-    return _Gunzip().read(fd, 0, size) if gz else os.pread(fd, size, 0)
-
-
 def look(path: str, gz: bool, identify: Callable[[bytes], Head | None] = identify) -> tuple[int, int, Head | None]:
     """Open `path` and identify it: (descriptor, inode, head or None). The caller owns the descriptor. Raises
     OSError.
@@ -374,7 +280,7 @@ def look(path: str, gz: bool, identify: Callable[[bytes], Head | None] = identif
     try:
         status = os.fstat(fd)
         if gz:
-            start = _Gunzip().read(fd, 0, START_BYTES)
+            start = Gunzip().read(fd, 0, START_BYTES)
         else:
             start = os.pread(fd, HEAD_BYTES, 0)
             if start[:1] == b"{" and b"\n" not in start:

@@ -17,7 +17,8 @@ from outrider.model.records import Records
 from outrider.tail.books import Balance, Books
 from outrider.tail.cursors import Place
 from outrider.tail.files import StreamFiles
-from outrider.tail.generation import Damaged, Generation, GivenUp, Shrunk, Truncated
+from outrider.tail.generation import Generation, GivenUp, Shrunk, Truncated
+from outrider.tail.gunzip import Damaged
 from outrider.tail.losses import Losses
 from outrider.tail.positions import OFFSET_MASK, TURN_BITS, Span, Taken
 from outrider.tail.records import MAX_RECORD, Assembler

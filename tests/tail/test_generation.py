@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outrider.tail.generation import Damaged, Generation, Shrunk, Truncated, look
+from outrider.tail.generation import Generation, Shrunk, Truncated, look
+from outrider.tail.gunzip import Damaged
 from tests.support.descriptors import open_descriptors
 
 READERS = frozenset({"a", "b"})
