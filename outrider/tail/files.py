@@ -99,7 +99,17 @@ class StreamFiles:
         self._look()
         if self._keep():
             self._look()  # a file may have lost its last name, or the name that it went by
+        if self.form.by_time:
+            self._ask([g for g in self.generations if g.closed_at is not None and not g.gone])
         self.notify()
+
+    def look_back(self) -> None:
+        """Find out whether one of the closed files that are due for it has been written to: a program may write for as
+        long as it likes to a file that was renamed under it.
+        """
+        now = self._clock.monotonic()
+        if self._ask([g for g in self.generations if g.may_have_grown(now)]):
+            self.notify()
 
     def notify(self) -> None:
         """Tell whoever wants to know that something has changed."""
@@ -152,6 +162,11 @@ class StreamFiles:
             finally:
                 for fd in (fd for _, fd in files if fd is not None):
                     os.close(fd)
+
+    def _ask(self, closed: list[Generation]) -> bool:
+        """Whether any of them has grown. All are asked."""
+        now = self._clock.monotonic()
+        return [g.grew(now) for g in closed].count(True) > 0
 
     def _keep(self) -> bool:
         """Whether links were removed."""
@@ -235,7 +250,7 @@ class StreamFiles:
                 case Close(key):
                     if self._links is None or not known[key].path.startswith(self._held):
                         self._rotations.add()
-                    known[key].closed_at = now
+                    known[key].close(now)
                 case Reopen(key):
                     known[key].closed_at = None
                 case Gone(key):

@@ -22,6 +22,9 @@ from outrider.tail.head import HEAD_BYTES, START_BYTES, Head, identify
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # the last for what is no file: opening a pipe must not wait
 
+SOONEST_LOOK, LATEST_LOOK = 1.0, 30.0
+"""Seconds between two looks at whether a closed file grows: at first, and at last."""
+
 
 class Truncated(Exception):  # noqa: N818 - a fact about the file, not a failure of the program
     """The descriptor's file begins with another line now; what was not read of this generation is elsewhere or lost."""
@@ -53,7 +56,9 @@ class Generation:
         "_fd",
         "_gz",
         "_known",
+        "_length",
         "_lock",
+        "_look_at",
         "_packed",
         "closed_at",
         "given_up",
@@ -89,16 +94,12 @@ class Generation:
         self._fd: int | None = fd
         self._packed = gz  # whether `path` is compressed; `gz` is what the descriptor reads
         self._known = 0
+        self._length, self._look_at = 0, 0.0  # bytes when it was closed or looked at last; when to look again
         self._gz: dict[str, Gunzip] = {}
 
     @property
     def key(self) -> str:
         return self.head.key
-
-    def size(self) -> int:
-        """Uncompressed bytes there are now, as `size_of` has it. Raises OSError."""
-        with self._lock:
-            return size_of(self._descriptor(), self.gz)
 
     def left(self, offset: int) -> int:
         """Bytes behind `offset`, as far as they are known: by the size of the file or, where it is not to be had, by
@@ -173,6 +174,39 @@ class Generation:
         with self._lock:
             self.waiting.add(reader)
             self.owed.add(reader)
+
+    def close(self, now: float) -> None:
+        """Nothing should be appended to it any more."""
+        self.closed_at, self._look_at, self._length = now, now, 0
+        with contextlib.suppress(OSError):
+            self._length = self._bytes_there()
+
+    def grew(self, now: float) -> bool:
+        """Whether something was appended to it after all since it was closed or looked at last. Then it counts as
+        closed just now, and whoever was through with it reads on.
+        """
+        assert self.closed_at is not None, "what is not closed is read anyway"
+        self._look_at = now + min(max(now - self.closed_at, SOONEST_LOOK), LATEST_LOOK)
+        try:
+            length = self._bytes_there()
+        except OSError:
+            return False
+        grown, self._length = length > self._length, length
+        if grown:
+            self.closed_at, self._look_at = now, now + SOONEST_LOOK
+        return grown
+
+    def may_have_grown(self, now: float) -> bool:
+        """Whether it is time to ask: often right after it was closed, seldom later."""
+        return self.closed_at is not None and not self.gone and now >= self._look_at
+
+    def _bytes_there(self) -> int:
+        """By its name: whoever is through with it has no descriptor."""
+        fd = os.open(self.path, _READ)
+        try:
+            return size_of(fd, self._packed) if os.fstat(fd).st_ino == self.inode else 0
+        finally:
+            os.close(fd)
 
     def release(self, reader: str) -> None:
         """`reader` is through with this generation. The descriptor stays until its destination has answered too."""

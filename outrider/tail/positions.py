@@ -5,6 +5,7 @@ that grows again after its end, or shrinks, is entered again): they grow along t
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from outrider.model.records import Records
 
@@ -33,3 +34,11 @@ class Taken:
     records: Records
     boundary: int
     timestamp: bytes
+
+
+def seconds_of(timestamp: bytes) -> float | None:
+    """A line's time in seconds since the epoch, if it has one."""
+    try:
+        return datetime.fromisoformat(timestamp.decode("ascii", "replace")).timestamp()
+    except ValueError:
+        return None

@@ -1,7 +1,9 @@
 """One exporter's way through one stream.
 
 A reader stands at an offset of a generation. Each `take` reads a chunk, cuts it at the last newline, and returns the
-records that it completes; at the end of a closed generation it goes on with the next one that it has not finished.
+records that it completes; at the end of a closed generation it goes on with the next one that it has not finished. A
+program may write to a file that was rotated, so one that was finished can have more: at the end of what there is in the
+growing file the reader goes back for it.
 Nothing is carried over between chunks but offsets, so what a pod writes cannot fill the memory.
 
 What was sent is a queue of `Span`s; they may be settled in any order, and the cursor moves over the settled ones at
@@ -10,18 +12,18 @@ the head of the queue only. A generation that was read to its end is let go when
 
 import logging
 from collections import deque
-from datetime import datetime
 
 from outrider.model.counters import Counters
 from outrider.model.records import Records
 from outrider.tail.books import Balance, Books
+from outrider.tail.counts import Counts
 from outrider.tail.cursors import Place
 from outrider.tail.files import StreamFiles
 from outrider.tail.generation import Generation, GivenUp, Shrunk, Truncated
 from outrider.tail.gunzip import Damaged
 from outrider.tail.losses import Losses
-from outrider.tail.positions import OFFSET_MASK, TURN_BITS, Span, Taken
-from outrider.tail.records import MAX_RECORD, Assembler
+from outrider.tail.positions import OFFSET_MASK, TURN_BITS, Span, Taken, seconds_of
+from outrider.tail.records import MAX_RECORD, PARTS_PATIENCE, Assembler
 
 log = logging.getLogger(__name__)
 
@@ -77,24 +79,15 @@ class Reader:
         self._looked_at = files.born
         self._owing: deque[tuple[int, Generation]] = deque()
         self._half_line = (0, 0, 0.0)
+        self._called_back: float | None = None
         self._joined_before = 0
-        self._lines = counters.counter("outrider_lines_read_total", "Physical lines read.", exporter=name)
-        self._joined = counters.counter(
-            "outrider_lines_joined_total", "Lines that became part of a record begun by another line.", exporter=name
-        )
+        self._counts = Counts(counters, name)
         self._losses = Losses(counters, name, self.stream)
-        self._half = counters.counter(
-            "outrider_half_lines_total", "Last lines without a newline, delivered as they were.", exporter=name
-        )
-        self._cut = counters.counter(
-            "outrider_cut_lines_total", "Lines longer than a record may be, delivered in pieces.", exporter=name
-        )
-        self._read_errors = counters.counter("outrider_read_errors_total", "Failed reads of log files.", exporter=name)
         if places:
             newest = max(places)
             self.assembler.timestamp = places[newest][1].encode()
         elif from_end:
-            self._places = {g.key: (_size(g), "") for g in files.generations}
+            self._places = {g.key: (g.left(0), "") for g in files.generations}
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -144,13 +137,13 @@ class Reader:
         records = self.assembler.feed(lines, self._position, now)
         self._offset += length
         self._books.read += length
-        self._lines.add(len(lines.raws))
+        self._counts.lines.add(len(lines.raws))
         if self._left_behind():
             records.extend(self.assembler.expire(now))
         return self._taken(records)
 
     def _taken(self, records: Records) -> Taken:
-        self._joined.add(self.assembler.joined - self._joined_before)
+        self._counts.joined.add(self.assembler.joined - self._joined_before)
         self._joined_before = self.assembler.joined
         unfinished = self.assembler.unfinished
         boundary = self._position if unfinished is None else min(unfinished, self._position)
@@ -175,7 +168,7 @@ class Reader:
         if self._want < MAX_RECORD:
             self._want = min(self._want * 4, MAX_RECORD)
             return self.take(now)
-        self._cut.add()
+        self._counts.cut.add()
         self.last_data = now
         return self._consume(data + b"\n", len(data), now)
 
@@ -186,11 +179,29 @@ class Reader:
             self._half_line = (self._position, len(rest), now)
         if rest:
             if self._to_the_end or self._half_line_is_ripe(closed, now):
-                self._half.add()
+                self._counts.half.add()
                 return self._consume(rest + b"\n", len(rest), now)
             return self._ripe(now)
         self._caught_up |= not closed
-        return self._finish(generation) if closed else self._ripe(now)
+        if closed:
+            return self._finish(generation)
+        return self._ripe(now) or (self._go_back(generation, now) if closed_at is None else None)
+
+    def _go_back(self, generation: Generation, now: float) -> Taken | None:
+        """If there is something to read in another file than the growing one, read that, and then go on here. What is
+        unfinished here must not be continued there: it has time to be finished.
+        """
+        if all(other is generation or self._through(other) for other in self.files.generations):
+            self._called_back = None
+            return None
+        self._called_back = now if self._called_back is None else self._called_back
+        patience = self.assembler.joining.wait * PARTS_PATIENCE
+        if self.assembler.unfinished is not None and now - self._called_back < patience and not self._to_the_end:
+            return None
+        taken = self._taken(self.assembler.finish(now))
+        self._called_back, self.at_end = None, False
+        self._leave(generation)
+        return taken
 
     def _ended(self, now: float) -> Taken | None:
         """No file is left but those that wait for the destination, and all are read: what is unfinished stays so."""
@@ -211,7 +222,7 @@ class Reader:
     def _unreadable(self, generation: Generation, error: OSError, now: float) -> Taken | None:
         if self._stuck_at is None:
             self._stuck_at = now
-            self._read_errors.add()
+            self._counts.read_errors.add()
             log.warning("cannot read %s: %s", generation.path, error.strerror or error)
         tried_enough = generation.closed_at is not None and now - self._stuck_at >= READ_PATIENCE
         if isinstance(error, Damaged):
@@ -290,19 +301,23 @@ class Reader:
             self._settled, self._settled_time = offset, self.assembler.timestamp or generation.head.timestamp
 
     def _finish(self, generation: Generation) -> Taken:
-        self._finished[generation.key] = (generation, generation.closed_at, self._offset)
-        while len(self._finished) > _KEPT + len(self.files.generations):
-            del self._finished[next(iter(self._finished))]
-        self._ends[self._turn] = self._offset
-        self._books.end(self._turn, self._offset)
+        self._leave(generation)
         generation.release(self.name)
         self._owing.append((self._position, generation))
-        self._generation = None
         self._want = CHUNK
         self._stuck_at = None
         self._half_line = (0, 0, 0.0)
         self._let_off()
         return self._taken(Records())
+
+    def _leave(self, generation: Generation) -> None:
+        """Go on with another one. In this one everything was read that there is."""
+        self._finished[generation.key] = (generation, generation.closed_at, self._offset)
+        while len(self._finished) > _KEPT + len(self.files.generations):
+            del self._finished[next(iter(self._finished))]
+        self._ends[self._turn] = self._offset
+        self._books.end(self._turn, self._offset)
+        self._generation = None
 
     def generation_at(self, turn: int) -> tuple[str, bytes]:
         """The key of the generation entered as number `turn`, and the time of its first line."""
@@ -366,7 +381,7 @@ class Reader:
         up with, the line before it tells by its time, but not more than since it was caught up with last; otherwise
         it is as old as its reading.
         """
-        if not self._caught_up and (written := _seconds(self._settled_time)) is not None:
+        if not self._caught_up and (written := seconds_of(self._settled_time)) is not None:
             return max(0.0, min(wall - written, now - self._fell_behind))
         return now - (self.inflight[0].born if self.inflight else self._looked_at)
 
@@ -376,17 +391,3 @@ class Reader:
             _, generation = self._owing.popleft()
             if generation is not self._generation and all(later is not generation for _, later in self._owing):
                 generation.settle(self.name)
-
-
-def _size(generation: Generation) -> int:
-    try:
-        return generation.size()
-    except OSError:
-        return 0
-
-
-def _seconds(timestamp: bytes) -> float | None:
-    try:
-        return datetime.fromisoformat(timestamp.decode("ascii", "replace")).timestamp()
-    except ValueError:
-        return None

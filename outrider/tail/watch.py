@@ -240,6 +240,9 @@ class Watcher:
         if now - self._polled_files >= (POLL_FILES if polling else POLL_BESIDE_INOTIFY):
             self._polled_files = now
             self._listen_for_silence(self._poll_files())
+        if self._finder.form.by_time:
+            for files in self.streams():
+                files.look_back()
         if self._hold is not None and now - self._checked >= CHECK_HOLD:
             self._checked = now
             for files in self._hold.check(self.streams()):

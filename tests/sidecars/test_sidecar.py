@@ -3,12 +3,14 @@
 import gzip
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from outrider.tail.reader import LATE_WRITES
 from tests.support.node import exporter_to
 from tests.support.sidecar import SidecarProcess, sidecar_process
 from tests.support.sink import Fault, Received, Sink, repeats_are_identical
@@ -161,6 +163,31 @@ def test_rotation_by_rename_with_compression(sidecar: SidecarProcess, sink: Sink
     await_texts(sink, lines(0, written + 20))
     assert len(sink.received()) == written + 20
     assert sidecar.metric("outrider_lost_generations_total") == 0
+
+
+def test_a_writer_that_does_not_notice_the_rotation(sidecar: SidecarProcess, sink: Sink) -> None:
+    """logrotate has made an empty file already, and the program is told later, or never; another writes to the new one
+    meanwhile.
+    """
+    sidecar.start()
+    live, old = sidecar.write("app.log", "old 0"), sidecar.logs / "app.log.1"
+    await_texts(sink, ["old 0"])
+    live.rename(old)
+    live.touch()
+    until(lambda: sidecar.metric("outrider_rotations_total") == 1)
+    time.sleep(2 * LATE_WRITES)  # nothing shows when the reader is through with it
+    sidecar.write("app.log.1", "old 1")
+    await_texts(sink, ["old 0", "old 1"])
+    for n in range(2, 5):
+        sidecar.write("app.log", f"new {n}")
+        sidecar.write("app.log.1", f"old {n}")
+        await_texts(sink, ["old 0", "old 1", *(f"{which} {k}" for k in range(2, n + 1) for which in ("new", "old"))])
+    sidecar.write("app.log.1", "old 5")
+    assert sidecar.end() == 0
+    sidecar.write("app.log.1", "old 6")
+    sidecar.start()
+    until(lambda: "old 6" in sink.texts())
+    assert len(sink.received()) == 10, "nothing twice"
 
 
 def test_copytruncate(sidecar: SidecarProcess, sink: Sink) -> None:

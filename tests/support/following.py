@@ -12,6 +12,7 @@ from outrider.model.records import Record
 from outrider.model.stream import Stream
 from outrider.tail.cursors import Place
 from outrider.tail.files import StreamFiles
+from outrider.tail.forms import RUNTIME, Form
 from outrider.tail.positions import OFFSET_MASK, TURN_BITS, Span
 from outrider.tail.reader import Reader
 from outrider.tail.records import Assembler, Budget, Joining
@@ -33,9 +34,12 @@ class Following:
         places: dict[str, Place] | None = None,
         joining: Joining | None = None,
         from_end: bool = False,
+        form: Form = RUNTIME,
     ) -> None:
         self.clock, self.counters = clock or ManualClock(), counters or Counters()
-        self.files = StreamFiles(STREAM, str(directory / "0.log"), frozenset({EXPORTER}), self.clock, self.counters)
+        self.files = StreamFiles(
+            STREAM, str(directory / "0.log"), frozenset({EXPORTER}), self.clock, self.counters, form=form
+        )
         self.files.refresh()
         self.places: dict[str, Place] = dict(places or {})
         assembler = Assembler(joining or Joining(), Budget())

@@ -37,7 +37,7 @@ def test_reading_at_any_offset(path: Path) -> None:
     assert generation.read("b", 50, 100) == TEXT[50:150]
     assert generation.read("a", len(TEXT) - 10, 100) == TEXT[-10:]
     assert generation.read("a", len(TEXT), 100) == b""
-    assert generation.size() == len(TEXT)
+    assert generation.left(0) == len(TEXT)
 
 
 @pytest.mark.parametrize("what", ["rename", "unlink", "gzip", "replace"])
@@ -247,7 +247,7 @@ def test_a_compressed_file_reads_like_a_plain_one(
 def test_the_size_of_a_compressed_file_is_that_of_its_content(tmp_path: Path) -> None:
     path = tmp_path / "0.log.1.gz"
     path.write_bytes(gzip.compress(TEXT))
-    assert opened(path, gz=True).size() == len(TEXT)
+    assert opened(path, gz=True).left(0) == len(TEXT)
 
 
 @pytest.mark.parametrize("harm", ["cut", "trailer", "garbage behind", "garbage within"])
