@@ -16,7 +16,8 @@ from typing import Any
 
 import msgspec
 
-from outrider.pipeline.taps import BEAT, Tap, Taps, Wish, opening
+from outrider.pipeline.tap import Tap
+from outrider.pipeline.taps import BEAT, Taps, Wish, opening
 
 EVERY = 0.2
 """Seconds between two questions."""

@@ -8,7 +8,8 @@ mistakes there is click.
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,13 +49,23 @@ def follow(command: str, path: str, log_level: str) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     log_to_stderr(log_level)
 
-    from outrider.pipeline import otel
-
     nodes = _node(path, log_level) if command == "node" else _sidecar(path) if command == "sidecar" else _cluster(path)
     listen_to_signals(nodes)
+    with exporting(nodes):
+        run(nodes.run)
+
+
+@contextmanager
+def exporting(nodes: "Nodes") -> Iterator[None]:
+    """Their own metrics go by OpenTelemetry, if the environment asks for it."""
+    if not any(name.startswith("OTEL_EXPORTER_OTLP_") for name in os.environ):
+        yield  # and what would look closer need not be loaded
+        return
+    from outrider.pipeline import otel
+
     exported = otel.start(lambda: nodes.readings)
     try:
-        run(nodes.run)
+        yield
     finally:
         if exported is not None:
             exported.stop()

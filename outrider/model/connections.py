@@ -100,17 +100,22 @@ class Connections:
             connection.close()
 
     def _connect(self, waiting: float) -> HTTPConnection:
-        timeout = min(self._connecting, waiting)
-        if self._context is None:
-            made = HTTPConnection(self._host, self._port, timeout=timeout)
-        else:
-            made = HTTPSConnection(self._host, self._port, timeout=timeout, context=self._context)
+        # As bytes: for a name that is text the codec for international ones is loaded, with all of Unicode's tables.
+        host = self._host.encode("ascii" if self._host.isascii() else "idna")
+        address = cast("tuple[str, int]", (host, self._port))  # bytes will do
+        sock = socket.create_connection(address, min(self._connecting, waiting))
         try:
-            made.connect()
-            made.sock.settimeout(waiting)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._context is None:
+                made = HTTPConnection(self._host, self._port)
+            else:
+                made = HTTPSConnection(self._host, self._port, context=self._context)
+                sock = self._context.wrap_socket(sock, server_hostname=host)
+            sock.settimeout(waiting)
         except BaseException:
-            made.close()
+            sock.close()
             raise
+        made.sock = sock
         return made
 
 

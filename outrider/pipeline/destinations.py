@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 from outrider.config import Config, Console, Datadog, Exporter, LogExporter, OpenTelemetry, Stackdriver
 from outrider.config.problems import UnusableError
 from outrider.exporters.destination import LogDestination
-from outrider.exporters.event_destination import EventDestination
-from outrider.exporters.metric_destination import MetricDestination
 from outrider.model.clock import Clock
 from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
 
 if TYPE_CHECKING:
+    from outrider.exporters.event_destination import EventDestination
+    from outrider.exporters.metric_destination import MetricDestination
     from outrider.exporters.stackdriver.auth import TokenSource
 
 
@@ -62,8 +62,10 @@ def log_destination(
 
 def event_destination(
     name: str, exporter: LogExporter, cluster: Cluster, clock: Clock, counters: Counters
-) -> EventDestination:
+) -> "EventDestination":
     """The destination of Kubernetes' events that `exporters.<name>` describes."""
+    from outrider.exporters.event_destination import EventDestination
+
     if isinstance(exporter, Datadog):
         from outrider.exporters.datadog.conversion import Conversion
         from outrider.exporters.datadog.events import DatadogEvents
@@ -86,7 +88,7 @@ def event_destination(
 
 def metric_destination(
     name: str, exporter: Exporter, cluster: Cluster, clock: Clock, counters: Counters
-) -> MetricDestination:
+) -> "MetricDestination":
     """The destination of metrics that `exporters.<name>` describes. Raises UnusableError if it cannot be made."""
     try:
         return _metric_destination(name, exporter, cluster, clock, counters)
@@ -96,7 +98,7 @@ def metric_destination(
 
 def _metric_destination(
     name: str, exporter: Exporter, cluster: Cluster, clock: Clock, counters: Counters
-) -> MetricDestination:
+) -> "MetricDestination":
     if isinstance(exporter, OpenTelemetry):
         return _opentelemetry(name, exporter, cluster, clock)
     if isinstance(exporter, Console):
@@ -133,7 +135,7 @@ def _metric_destination(
     )
 
 
-def _opentelemetry(name: str, exporter: OpenTelemetry, cluster: Cluster, clock: Clock) -> MetricDestination:
+def _opentelemetry(name: str, exporter: OpenTelemetry, cluster: Cluster, clock: Clock) -> "MetricDestination":
     from outrider.exporters.otel.destination import OpenTelemetryMetrics, load
 
     try:

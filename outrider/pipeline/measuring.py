@@ -22,12 +22,12 @@ from outrider.model.stream import Stream
 from outrider.pipeline.checks import Checks
 from outrider.pipeline.destinations import metric_destination, unrouted, used
 from outrider.pipeline.metering import Meter
-from outrider.pipeline.origins import Origins, PodList
 from outrider.pipeline.pauses import GRACE, UNREADY_AFTER
 from outrider.pipeline.routing import Routing
 
 if TYPE_CHECKING:
     from outrider.pipeline.discovered import Discovered, Present, Tell
+    from outrider.pipeline.origins import PodList
     from outrider.pipeline.parting import Parting
     from outrider.receivers.dogstatsd.server import DogStatsd
 
@@ -52,7 +52,7 @@ class Measuring:
         counters: Counters,
         pods: "Present | None" = None,
         tell: "Tell" = lambda *_: None,
-        senders: PodList | None = None,
+        senders: "PodList | None" = None,
     ) -> None:
         """Raises UnusableError for a check, or an exporter of metrics, that cannot be made."""
         self._config, self._cluster, self._names, self._container, self._pod = config, cluster, names, container, pod
@@ -145,7 +145,7 @@ class Measuring:
         every = self._config.metrics.every
         return Discovered(pods, self._cluster.node, every, self._hand_on, tell, self._clock, counters)
 
-    def _make_parting(self, pods: PodList) -> "Parting | None":
+    def _make_parting(self, pods: "PodList") -> "Parting | None":
         if not any(entry.name == "kubelet" for entry in self._config.metrics.checks):
             return None
         from outrider.pipeline.parting import Parting  # a sidecar does without
@@ -158,7 +158,8 @@ class Measuring:
         batch = exporter.batch if isinstance(exporter, LogExporter) else Batch()
         return Meter(name, destination, batch.bytes * batch.in_flight, batch.wait, self._clock, counters)
 
-    def _make_dogstatsd(self, senders: PodList | None, counters: Counters) -> "DogStatsd":
+    def _make_dogstatsd(self, senders: "PodList | None", counters: Counters) -> "DogStatsd":
+        from outrider.pipeline.origins import Origins
         from outrider.receivers.dogstatsd.server import DogStatsd
 
         origins = Origins(self.subject, senders)

@@ -7,7 +7,7 @@ cursors are saved once a second and at the end, and their books make the ledger 
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from outrider.config.destinations import LogExporter, Stackdriver
 from outrider.config.model import Config
@@ -20,7 +20,6 @@ from outrider.pipeline.deadletters import DeadLetters
 from outrider.pipeline.destinations import log_destination, used
 from outrider.pipeline.followed import PodBook
 from outrider.pipeline.ledger import Account, families
-from outrider.pipeline.notes import Note
 from outrider.pipeline.pauses import GRACE, UNREADY_AFTER
 from outrider.pipeline.pump import Pump
 from outrider.pipeline.redact import Redactor
@@ -30,6 +29,9 @@ from outrider.tail.cursors import Cursors
 from outrider.tail.files import StreamFiles
 from outrider.tail.records import Joining
 from outrider.tail.watch import Watcher
+
+if TYPE_CHECKING:
+    from outrider.pipeline.notes import Note
 
 SAVE_EVERY = 1.0
 STRANGERS_KEPT = 3600.0
@@ -82,7 +84,7 @@ class Pumps:
         for name in files.readers:
             self._pumps[name].follow(files, from_end)
 
-    def note(self, note: Note, exporters: Iterable[str]) -> None:
+    def note(self, note: "Note", exporters: Iterable[str]) -> None:
         """Have it sent by those of `exporters` that take logs. From any thread."""
         for name in exporters:
             self._pumps[name].note(note)

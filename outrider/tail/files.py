@@ -16,6 +16,7 @@ import logging
 import os
 import stat
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from outrider.model.clock import Clock
 from outrider.model.counters import Counters
@@ -25,8 +26,10 @@ from outrider.tail.directories import mtime_of
 from outrider.tail.forms import RUNTIME, Form
 from outrider.tail.generation import Generation, look
 from outrider.tail.head import Head
-from outrider.tail.links import Links
 from outrider.tail.rotation import Close, Gone, Open, Rebind, Reopen, Rotation, Seen
+
+if TYPE_CHECKING:
+    from outrider.tail.links import Links
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +56,7 @@ class StreamFiles:
         readers: frozenset[str],
         clock: Clock,
         counters: Counters,
-        links: Links | None = None,
+        links: "Links | None" = None,
         before: "StreamFiles | None" = None,
         form: Form = RUNTIME,
     ) -> None:

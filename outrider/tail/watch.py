@@ -18,6 +18,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from outrider.model.clock import Clock
 from outrider.model.counters import Counters
@@ -25,10 +26,12 @@ from outrider.model.stream import Stream
 from outrider.tail.directories import Directories, Directory, inode_of, mtime_of
 from outrider.tail.files import StreamFiles
 from outrider.tail.finder import Finder
-from outrider.tail.hold import Hold
 from outrider.tail.inotify import Event, Inotify, drain
 from outrider.tail.quiet import QuietFiles
 from outrider.tail.tree import Tree
+
+if TYPE_CHECKING:
+    from outrider.tail.hold import Hold
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +66,7 @@ class Watcher:
         clock: Clock,
         counters: Counters,
         inotify: bool = True,
-        hold: Hold | None = None,
+        hold: "Hold | None" = None,
     ) -> None:
         self._finder = Tree(root) if isinstance(root, str) else root
         self.scanned = threading.Event()

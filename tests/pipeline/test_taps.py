@@ -14,7 +14,8 @@ from outrider.model.counters import Counters
 from outrider.model.patterns import PatternError
 from outrider.pipeline.deadletters import DeadLetters
 from outrider.pipeline.deliver import Delivery
-from outrider.pipeline.taps import ROOM, WAITING, Shipped, Tap, Taps, Wish
+from outrider.pipeline.tap import ROOM, WAITING, Tap
+from outrider.pipeline.taps import Shipped, Taps, Wish
 from tests.support.destination import ACCEPTED, FakeDestination, packed
 
 LINES = [b"shop/cart-0/server one", b"shop/cart-0/server two", b"bank/till-0/main three"]

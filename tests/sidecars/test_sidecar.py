@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from outrider.tail.reader import LATE_WRITES
-from tests.support.node import exporter_to
+from tests.support.node import MAIN, exporter_to
 from tests.support.sidecar import SidecarProcess, sidecar_process
 from tests.support.sink import Fault, Received, Sink, repeats_are_identical
 from tests.support.wait import until
@@ -325,6 +326,22 @@ def test_a_reload_is_no_end(sidecar: SidecarProcess, sink: Sink) -> None:
     sidecar.write("app.log", "lf")
     await_texts(sink, ["whole", "other", "half"])
     assert len(sink.received()) == 3
+
+
+def test_what_it_does_not_need_is_not_loaded(sidecar: SidecarProcess, sink: Sink) -> None:
+    """It has 32 MB, and each of these takes some."""
+    sidecar.main = ("-X", "importtime", *MAIN)
+    sidecar.write("app.log", "hello")
+    sidecar.start()
+    await_texts(sink, ["hello"])
+    assert sidecar.end() == 0
+    loaded = set(re.findall(r"^import time: .*\| +([\w.]+)$", sidecar.said, re.MULTILINE))
+    assert {"outrider.tail.reader", "outrider.pipeline.pump", "http.client"} <= loaded
+    needless = ["checks.numbers", "exporters.event_destination", "exporters.metric_destination", "model.happening"]
+    needless += ["model.points", "pipeline.measuring", "pipeline.origins", "pipeline.otel", "pipeline.tap", "receivers"]
+    needless += ["tail.hold", "tail.links"]
+    assert not loaded & {f"outrider.{name}" for name in needless}
+    assert not loaded & {"click", "encodings.idna", "urllib3"}
 
 
 # -- what is wrong ----------------------------------------------------------------------------------------------------
