@@ -137,17 +137,11 @@ class Pump:
 
     def accounts(self) -> list[Account]:
         """The books of every stream that is followed, as of one moment; those of the last time if the pump, which alone
-        may look into its readers, does not answer within two seconds. From any thread.
+        may look into its readers, does not answer within two seconds, or has ended. From any thread.
         """
         asked = threading.Event()
-
-        def answer() -> None:
-            wall, now = self._clock.now(), self._clock.monotonic()
-            self._accounts = [account_of(followed, wall, now) for followed in self._followed.values()]
-            asked.set()
-
-        self._inbox.put(answer)
-        asked.wait(2.0)
+        self._inbox.put(partial(self._keep_books, asked))
+        asked.wait(2.0 if self._threads[0].is_alive() else 0.0)
         return self._accounts
 
     def stop(self, grace: float, drain: bool = False) -> None:
@@ -205,6 +199,11 @@ class Pump:
         if (followed := self._followed.get(reader)) is not None:
             self._looks.at_once(followed)
             self._join_round(followed)
+
+    def _keep_books(self, kept: threading.Event) -> None:
+        wall, now = self._clock.now(), self._clock.monotonic()
+        self._accounts = [account_of(followed, wall, now) for followed in self._followed.values()]
+        kept.set()
 
     def _listen(self, timeout: float) -> None:
         """Do what others asked for: everything that is waiting, or the first thing within `timeout` seconds."""
@@ -392,6 +391,7 @@ class Pump:
             self._outbox.put(None)
         while self._flying and self._clock.monotonic() < deadline + LAST_COMMITS:
             self._listen(0.05)
+        self._keep_books(threading.Event())
 
     def _may_read(self) -> bool:
         self._listen(0.0 if self._flying < self._limits.in_flight else 0.1)

@@ -4,6 +4,7 @@ What the programs that follow files have in common, whatever they follow: pumps 
 cursors are saved once a second and at the end, and their books make the ledger and the answers of the probes.
 """
 
+import logging
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -32,6 +33,8 @@ from outrider.tail.watch import Watcher
 
 if TYPE_CHECKING:
     from outrider.pipeline.notes import Note
+
+log = logging.getLogger(__name__)
 
 SAVE_EVERY = 1.0
 STRANGERS_KEPT = 3600.0
@@ -107,6 +110,18 @@ class Pumps:
         for end in ends:
             end.join()
         self._save()
+        if drain:
+            self._say_what_is_left()
+
+    def _say_what_is_left(self) -> None:
+        for name, accounts in self._accounts().items():
+            left = [b.behind + b.in_flight for b in (account.bytes for account in accounts)]
+            if sum(left):
+                log.warning(
+                    "%s: the time is up, and %d bytes of %d files are not delivered. They are sent after a restart, "
+                    "unless the volume goes with the pod",
+                    *(name, sum(left), len(left) - left.count(0)),
+                )
 
     def _save(self) -> None:
         for cursors in self.cursors.values():

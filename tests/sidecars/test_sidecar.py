@@ -288,10 +288,12 @@ def test_sigterm_waits_for_a_slow_destination_but_not_for_a_dead_one(sidecar: Si
     sidecar.write("app.log", *lines(0, 100))
     assert sidecar.end() == 0
     assert in_order(sink.received()) == lines(0, 100)
+    assert "not delivered" not in sidecar.said
     sink.always = Fault(503)
     sidecar.write("app.log", *lines(100, 200))
     sidecar.start()
     assert sidecar.end(timeout=10.0) == 0, "after its grace"
+    assert "google: the time is up, and 1000 bytes of 1 files are not delivered" in sidecar.said
     sink.always = None
     sidecar.start()
     await_texts(sink, lines(0, 200))
