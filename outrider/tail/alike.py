@@ -10,10 +10,10 @@ others gets one with its inode number in the place of the time. A file that is k
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from outrider.tail.generation import Generation
 from outrider.tail.gunzip import beginning
-from outrider.tail.head import Head
 from outrider.tail.rotation import Seen
 
 COMPARED = 64 * 1024
@@ -51,13 +51,13 @@ def _tell_apart(out: list[File], group: list[int], before: list[Generation]) -> 
         ):  # else a new file in the inode of a deleted one
             out[i] = seen.of(g.head), fd
             continue
-        content = b"" if fd is None else beginning(fd, seen.gz, COMPARED)
+        content = b"" if fd is None or seen.head is None else beginning(fd, seen.gz, COMPARED, seen.head.at)
         among = [(head, other) for head, other in told if not (seen.live and head in renamed)]
         head = next((head for head, other in among if _copied(seen, content, other)), None)
         if head is None and seen.head is not None:
             taken = any(head.key == seen.head.key for head, _ in told)
             key = f"{seen.inode:016x}{seen.head.key[16:]}" if taken else seen.head.key
-            head = Head(key, seen.head.start, seen.head.timestamp)
+            head = replace(seen.head, key=key)
             told.append((head, content))
         out[i] = seen.of(head), fd
 

@@ -16,9 +16,11 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from outrider.tail.gunzip import Gunzip, beginning, size_of
 from outrider.tail.head import HEAD_BYTES, START_BYTES, Head, identify
+from outrider.tail.hole import first_byte
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # the last for what is no file: opening a pipe must not wait
 
@@ -137,16 +139,16 @@ class Generation:
             return data
 
     def beginning(self, size: int) -> bytes:
-        """Its first `size` bytes, or what there is; nothing if it cannot be read any more."""
+        """Its first `size` bytes from the first line on, or what there is; nothing if it cannot be read any more."""
         found = b""
         with self._lock, contextlib.suppress(OSError):
             if self._fd is not None:
-                found = beginning(self._fd, self.gz, size)
+                found = beginning(self._fd, self.gz, size, self.head.at)
             else:
                 fd = os.open(self.path, _READ)
                 try:
                     if os.fstat(fd).st_ino == self.inode:
-                        found = beginning(fd, self._packed, size)
+                        found = beginning(fd, self._packed, size, self.head.at)
                 finally:
                     os.close(fd)
         return found if found.startswith(self.head.start) else b""
@@ -302,7 +304,7 @@ class Generation:
         return True
 
     def _verify(self, fd: int) -> None:
-        if not self.gz and not self.head.begins(os.pread(fd, HEAD_BYTES, 0)):
+        if not self.gz and not self.head.begins(os.pread(fd, HEAD_BYTES, self.head.at)):
             raise Truncated(self.path)
 
 
@@ -312,14 +314,17 @@ def look(path: str, gz: bool, identify: Callable[[bytes], Head | None] = identif
     """
     fd = os.open(path, _READ)
     try:
-        status = os.fstat(fd)
-        if gz:
-            start = Gunzip().read(fd, 0, START_BYTES)
-        else:
-            start = os.pread(fd, HEAD_BYTES, 0)
-            if start[:1] == b"{" and b"\n" not in start:
-                start = os.pread(fd, START_BYTES, 0)
-        return fd, status.st_ino, identify(start)
+        unzip = Gunzip()
+
+        def read(offset: int, size: int) -> bytes:
+            return unzip.read(fd, offset, size) if gz else os.pread(fd, size, offset)
+
+        at = first_byte(fd, read, gz)
+        start = read(at, HEAD_BYTES)
+        if start[:1] == b"{" and b"\n" not in start:
+            start = read(at, START_BYTES)
+        head = identify(start)
+        return fd, os.fstat(fd).st_ino, replace(head, at=at) if head is not None and at else head
     except BaseException:
         os.close(fd)
         raise

@@ -90,9 +90,9 @@ def _salvage(inflate: "zlib._Decompress", raw: bytes) -> bytes:
     return bytes(plain)
 
 
-def beginning(fd: int, gz: bool, size: int) -> bytes:
-    """The first `size` bytes of a file, uncompressed, or what there is. Raises OSError."""
-    return Gunzip().read(fd, 0, size) if gz else os.pread(fd, size, 0)
+def beginning(fd: int, gz: bool, size: int, at: int) -> bytes:
+    """The first `size` bytes of a file from `at` on, uncompressed, or what there is. Raises OSError."""
+    return Gunzip().read(fd, at, size) if gz else os.pread(fd, size, at)
 
 
 def size_of(fd: int, gz: bool) -> int:

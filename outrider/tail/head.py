@@ -35,15 +35,16 @@ class Head:
 
     `key` is 24 hexadecimal digits: nanoseconds since the epoch of the first line (0 if it carries none, or none that
     64 bits hold), then a CRC-32. Keys of one stream sort in the order in which the files were begun, as long as the
-    node's clock does not go back.
+    node's clock does not go back. `at` is where the line stands: not at the beginning where that is a hole (`hole.py`).
     """
 
     key: str
     start: bytes
     timestamp: bytes
+    at: int = 0
 
     def begins(self, first: bytes) -> bool:
-        """Whether a file that starts with `first` (at least HEAD_BYTES, if it is that long) is this generation."""
+        """Whether a file that has `first` at `at` (at least HEAD_BYTES, if it is that long) is this generation."""
         return first.startswith(self.start)
 
 

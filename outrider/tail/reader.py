@@ -111,7 +111,9 @@ class Reader:
         except GivenUp as e:
             return self._give_up(generation, str(e)) if generation.gone else self._ripe(now)
         except Shrunk as e:
-            size = 0 if self.files.form.by_time else e.size  # a program's own file was truncated, and begins as before
+            size = (
+                generation.head.at if self.files.form.by_time else e.size
+            )  # a program's own file was truncated, and begins as before
             log.warning("%s is shorter than what was read of it: going on at byte %d", generation.path, size)
             self._ends[self._turn] = self._offset
             self._books.end(self._turn, self._offset)
@@ -285,7 +287,7 @@ class Reader:
 
     def _start_of(self, generation: Generation) -> tuple[int, int]:
         """Where a generation would be entered now, and how much before that this reader has not read."""
-        place = self._places.get(generation.key, (0, ""))[0]
+        place = self._places.get(generation.key, (generation.head.at, ""))[0]
         if generation.key not in self._finished:
             return place, place
         return max(self._finished[generation.key][2], place), 0

@@ -207,6 +207,30 @@ def test_copytruncate(sidecar: SidecarProcess, sink: Sink) -> None:
     assert len(sink.received()) == 60
 
 
+def test_copytruncate_under_a_writer_that_does_not_append(sidecar: SidecarProcess, sink: Sink) -> None:
+    """It goes on where it was, and all files begin with NUL bytes, which are no lines."""
+    sidecar.start()
+    live = sidecar.logs / "app.log"
+    with open(live, "w", buffering=1) as app:
+        for turn in range(4):
+            app.writelines(f"{line}\n" for line in lines(turn * 50, turn * 50 + 50))
+            await_texts(sink, lines(0, turn * 50 + 50))
+            for n in range(turn, 0, -1):
+                live.with_name(f"app.log.{n}.gz").rename(live.with_name(f"app.log.{n + 1}.gz"))
+            copy = live.with_name("app.log.1")
+            shutil.copyfile(live, copy)
+            os.truncate(live, 0)
+            copy.with_name("app.log.1.gz").write_bytes(gzip.compress(copy.read_bytes()))
+            copy.unlink()
+        app.write("line 0200\n")
+        await_texts(sink, lines(0, 201))
+    assert sidecar.end() == 0
+    sidecar.write("app.log", "line 0201")
+    sidecar.start()
+    await_texts(sink, lines(0, 202))
+    assert len(sink.received()) == 202, "nothing twice"
+
+
 def test_files_that_all_begin_with_the_same_line(sidecar: SidecarProcess, sink: Sink) -> None:
     """A header without a time at the top of every file does not make them one, nor does a restart."""
     sidecar.start()

@@ -551,7 +551,7 @@ def test_a_directory_that_cannot_be_listed_leaves_the_links_alone(
     links = holding.links()
     with monkeypatch.context() as patch:
         patch.setattr("outrider.tail.files.look", _refused)
-        patch.setattr("outrider.tail.files.Links.names", _refused)
+        patch.setattr("outrider.tail.links.Links.names", _refused)
         holding.look()
         assert holding.files.troubled
     again = holding.restarted()
