@@ -19,7 +19,7 @@ from outrider.model.stream import Stream
 from outrider.tail.directories import inode_of
 from outrider.tail.finder import Watching
 from outrider.tail.forms import PLAIN
-from outrider.tail.plain import log_of
+from outrider.tail.plain import log_of, numbered_of
 
 Parts = tuple[str, ...]
 _MAGIC = re.compile(r"[*?[]")
@@ -53,18 +53,24 @@ class Globs:
             self._files.pop(directory, None)
             return
         logs: dict[str, set[tuple[str, int]]] = {}
+        log_names = self._log_names(directory, names)
         for parts in list(self._wanted[directory]):
             for here in _expanded(parts):
                 if len(here) > 1 or here[0] == _ANYWHERE:
                     self._descend(watching, directory, here, names)
                 else:
-                    log_names = {name: log for name in names if (log := log_of(name)) is not None}
                     matching = _matching(here[0], {*log_names, *log_names.values()})
                     logs |= {log_names.get(name, name): set() for name in matching}
         for name, inode in names.items():
-            if (log := log_of(name)) in logs:
+            if (log := log_names.get(name)) in logs:
                 logs[log].add((name, inode))
         self._follow(watching, directory, {os.path.join(directory, log): frozenset(f) for log, f in logs.items()})
+
+    def _log_names(self, directory: str, names: Iterable[str]) -> dict[str, str]:
+        """The log of each file. One that was there a moment ago, and is just being rotated, counts as there."""
+        there = {*names, *map(os.path.basename, self._files.get(directory, ()))}
+        numbered = {name: log for name in names if (log := numbered_of(name)) in there and log is not None}
+        return {name: log for name in names if (log := log_of(name)) is not None} | numbered
 
     def _descend(self, watching: Watching, directory: str, parts: Parts, names: Iterable[str]) -> None:
         """Follow `parts`, which begin with a directory."""

@@ -7,7 +7,9 @@ the line is read again. (A JSON line may have a time of its own, which the expor
 **Names.** What rotates such files leaves names of many kinds behind. A name belongs to the log that it is without
 these: a number (`app.log.1`), a date, with a time or a counter, at the end (`app.log-20260516`, `app.log.2026-05-16.0`)
 or before the extension (`app-2026-05-16T09-19-06.315.log`), `.old`, and `.gz` behind any of them. So the daily
-`access.2026-05-16.log` are the generations of `access.log`, whether there is a file of that name or not.
+`access.2026-05-16.log` are the generations of `access.log`, whether there is a file of that name or not. A number
+before the extension (`app-1.log`) says less, for `worker-1.log` may be a log of its own: it takes an `app.log` beside
+it.
 """
 
 import re
@@ -16,11 +18,13 @@ from outrider.tail import head
 from outrider.tail.head import Head
 from outrider.tail.lines import Lines
 
-_DATE = r"[._-](?:19|20)\d\d([-_.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])"
-_CLOCK = r"(?:[T_.-]?(?:[01]\d|2[0-3])([-_.:]?)[0-5]\d(?:\2[0-5]\d(?:[.,]\d{1,9})?)?Z?)?"
+_YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
+_DATE = rf"[._-](?:{_YEAR}([-_.]?){_MONTH}\1{_DAY}|{_MONTH}([-_.]){_DAY}\2{_YEAR})"
+_CLOCK = r"(?:[T_.-]?(?:[01]\d|2[0-3])([-_.:]?)[0-5]\d(?:\3[0-5]\d(?:[.,]\d{1,9})?)?Z?)?"
 _COUNTER = r"(?:[._-]\d{1,12})?"
 _AT_THE_END = re.compile(rf"(?:{_DATE}{_CLOCK}{_COUNTER}|\.\d{{1,5}}|\.old)\Z")
 _BEFORE_THE_EXTENSION = re.compile(rf"{_DATE}{_CLOCK}{_COUNTER}(?=\.[A-Za-z]\w*\Z)")
+_NUMBER_BEFORE_THE_EXTENSION = re.compile(r"[._-]\d{1,5}(?=\.[A-Za-z]\w*\Z)")
 _UNREADABLE = (".bz2", ".lz4", ".swp", ".tmp", ".xz", ".zip", ".zst")
 
 _FIRST_TIME = re.compile(
@@ -70,6 +74,15 @@ def log_of(name: str) -> str | None:
     return plain
 
 
+def numbered_of(name: str) -> str | None:
+    """The name of the log that the file `name` is a rotation of if there is a log of that name."""
+    if name.endswith(_UNREADABLE):
+        return None
+    plain = name.removesuffix(".gz")
+    m = _NUMBER_BEFORE_THE_EXTENSION.search(plain)
+    return plain[: m.start()] + plain[m.end() :] if m and any(map(str.isalpha, plain[: m.start()])) else None
+
+
 def belongs(name: str, log: str) -> bool:
     """Whether the file `name` is the log file `log` or a rotation of it that can be read."""
-    return name == log or log_of(name) == log
+    return name == log or log in (log_of(name), numbered_of(name))

@@ -191,6 +191,28 @@ def test_a_writer_that_does_not_notice_the_rotation(sidecar: SidecarProcess, sin
     assert len(sink.received()) == 10, "nothing twice"
 
 
+def test_numbers_before_the_extension(sidecar: SidecarProcess, sink: Sink) -> None:
+    """As log4j and logback count; but a number in the name of a log that has no other is a part of the name."""
+    sidecar.write("worker-1.log", "worker 1")
+    sidecar.write("worker-2.log", "worker 2")
+    sidecar.start()
+    workers = ["worker 1", "worker 2"]
+    for turn in range(4):
+        sidecar.write("app.log", *lines(turn * 10, turn * 10 + 10))
+        await_texts(sink, [*workers, *lines(0, turn * 10 + 10)])
+        for n in range(turn, 0, -1):
+            (sidecar.logs / f"app-{n}.log").rename(sidecar.logs / f"app-{n + 1}.log")
+        (sidecar.logs / "app.log").rename(sidecar.logs / "app-1.log")
+    sidecar.write("app.log", *lines(40, 50))
+    await_texts(sink, [*workers, *lines(0, 50)])
+    assert sidecar.metric("outrider_streams") == 3
+    assert sidecar.end() == 0
+    sidecar.write("app.log", "line 0050")
+    sidecar.start()
+    await_texts(sink, [*workers, *lines(0, 51)])
+    assert len(sink.received()) == 53, "nothing twice"
+
+
 def test_copytruncate(sidecar: SidecarProcess, sink: Sink) -> None:
     """The copy is no new file, and what stood in the original and was not read yet is read from it."""
     sidecar.start()

@@ -12,7 +12,7 @@ from outrider.model.counters import Counters
 from outrider.model.stream import Stream
 from outrider.tail.files import StreamFiles
 from outrider.tail.forms import PLAIN
-from outrider.tail.plain import identify, log_of, split
+from outrider.tail.plain import identify, log_of, numbered_of, split
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,9 @@ from outrider.tail.plain import identify, log_of, split
         ("app-2026-05-16T09-19-06.315.log", "app.log"),
         ("app-2026-05-16T09-19-06.315.log.gz", "app.log"),
         ("catalina.2026-05-16.log", "catalina.log"),
+        ("app-05-16-2026.log.gz", "app.log"),
+        ("app-05-16-2026-2.log.gz", "app.log"),
+        ("app-16-05-2026.log", "app-16-05-2026.log"),
         ("access_log.1", "access_log"),
         ("app.log.old", "app.log"),
         ("service.1.log", "service.1.log"),
@@ -42,6 +45,23 @@ from outrider.tail.plain import identify, log_of, split
 )
 def test_names(name: str, log: str | None) -> None:
     assert log_of(name) == log
+
+
+@pytest.mark.parametrize(
+    ("name", "log"),
+    [
+        ("app-1.log", "app.log"),
+        ("app.12.log.gz", "app.log"),
+        ("app_3.json", "app.json"),
+        ("app-123456.log", None),
+        ("app-1.log.xz", None),
+        ("app1.log", None),
+        ("app.log", None),
+        ("10.1.log", None),
+    ],
+)
+def test_a_number_before_the_extension(name: str, log: str | None) -> None:
+    assert numbered_of(name) == log
 
 
 def test_lines() -> None:
