@@ -285,6 +285,7 @@ class Pump:
         taken = reader.take(now)
         if taken is not None:
             followed.lively |= followed.next_look > 0.0  # it grew between two looks
+            followed.asked_again = 0.0  # what may be misplaced next is news
             self._packer.bring(followed, taken, self._looks.since(followed, now))
             if reader.at_end:
                 self._looks.read_to_its_end(followed, now)

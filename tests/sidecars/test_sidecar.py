@@ -213,6 +213,14 @@ def test_numbers_before_the_extension(sidecar: SidecarProcess, sink: Sink) -> No
     assert len(sink.received()) == 53, "nothing twice"
 
 
+def test_a_file_that_is_written_anew_again_and_again(sidecar: SidecarProcess, sink: Sink) -> None:
+    """Each time it is found out about at once, not only the first time in a second."""
+    sidecar.start()
+    for turn in range(6):
+        (sidecar.logs / "app.log").write_text("".join(f"{line}\n" for line in lines(turn * 10, turn * 10 + 10)))
+        await_texts(sink, lines(0, turn * 10 + 10), timeout=0.9 if turn else 10.0)
+
+
 def test_copytruncate(sidecar: SidecarProcess, sink: Sink) -> None:
     """The copy is no new file, and what stood in the original and was not read yet is read from it."""
     sidecar.start()
