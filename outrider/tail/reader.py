@@ -111,9 +111,8 @@ class Reader:
         except GivenUp as e:
             return self._give_up(generation, str(e)) if generation.gone else self._ripe(now)
         except Shrunk as e:
-            size = (
-                generation.head.at if self.files.form.by_time else e.size
-            )  # a program's own file was truncated, and begins as before
+            # A program's own file was truncated, and begins as before.
+            size = generation.head.at if self.files.form.by_time else e.size
             log.warning("%s is shorter than what was read of it: going on at byte %d", generation.path, size)
             self._ends[self._turn] = self._offset
             self._books.end(self._turn, self._offset)
