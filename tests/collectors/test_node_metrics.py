@@ -56,7 +56,7 @@ def test_pods_may_say_what_they_measure(tmp_path: Path) -> None:
         with node_process(tmp_path, exporters, routes=routes, kube=source, **listens) as node:
             node.start()
             until(lambda: node.metric("outrider_kube_pods") >= 1)
-            [port] = re.findall(r"listening at udp://127\.0\.0\.1:(\d+)", node.said)
+            [port] = until(lambda: re.findall(r"listening at udp://127\.0\.0\.1:(\d+)", node.said))
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
                 sock.connect(("127.0.0.1", int(port)))
                 sock.send(b"level:1|g|e:it-false,cn-main,pu-u-7|card:low")

@@ -558,11 +558,12 @@ def test_an_event_that_is_only_late_is_not_silence(root: Path, monkeypatch: pyte
     """The slow poll may see a file grow whose event is still in the queue: that says nothing against inotify."""
     path = put(root / "a_b_c" / "app" / "0.log")
     clock, real = ManualClock(), Inotify.read
-    late, events = threading.Event(), []
+    late, events, nothing = threading.Event(), [], []
 
     def read(self: Inotify, timeout: float, wake: int) -> list[Event]:
         if late.is_set():
             time.sleep(0.01)
+            nothing.append(timeout)
             return []
         events.extend(new := real(self, min(timeout, 0.01), wake))
         return new
@@ -573,7 +574,8 @@ def test_an_event_that_is_only_late_is_not_silence(root: Path, monkeypatch: pyte
         for n in range(5):
             watching.watcher.arm(files)
             late.set()
-            time.sleep(0.03)
+            kept_back = len(nothing)
+            until(lambda kept_back=kept_back: len(nothing) > kept_back)  # type: ignore[misc]
             with open(path, "ab") as f:
                 f.write(LINE % n)
             polled = watching.watcher._polled_files
