@@ -53,15 +53,16 @@ def prepare(entry: Entry, request: WriteRequest, now: int) -> Ready:
     """Merge, check and complete one entry received at `now` (nanoseconds); RejectedError if a rule is broken."""
     if entry.error:
         raise RejectedError(entry.error)
-    fields = entry.fields
-    log_name = fields.get("logName") or request.log_name
+    fields = entry.fields  # without what may have come with the request: it stands in one place, wherever it was given
+    log_name = fields.pop("logName", "") or request.log_name
     parent, fault = _split_log_name(log_name)
     if fault:
         raise RejectedError(fault)
-    resource = fields.get("resource") or request.resource
+    resource = fields.pop("resource", None) or request.resource
     fault = resources.fault(resource)
     if fault or resource is None:
         raise RejectedError(fault or "")
+    labels = {**request.labels, **fields.pop("labels", {})}
     timestamp = now if entry.timestamp is None else entry.timestamp
     if timestamp > now + FUTURE:
         raise RejectedError("Timestamp is over a day in the future")
@@ -71,7 +72,6 @@ def prepare(entry: Entry, request: WriteRequest, now: int) -> Ready:
         "resource": resources.completed(resource, parent),
         "timestamp": format_timestamp(timestamp),
     }
-    labels = {**request.labels, **fields["labels"]} if "labels" in fields else request.labels
     if labels:
         ready["labels"] = _checked_labels(labels)
     if "insertId" not in fields:

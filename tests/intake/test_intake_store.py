@@ -26,6 +26,16 @@ def test_a_repeat_is_one_row_in_a_query_and_counted(intake: Intake) -> None:
     assert [(kept["seq"], kept.get("repeated", False)) for kept in raw] == [(1, False), (2, True), (3, True)]
 
 
+@pytest.mark.parametrize("key", ["logName", "resource", "labels"])
+def test_a_repeat_that_has_its_common_parts_from_the_request_does_not_conflict(intake: Intake, key: str) -> None:
+    one = entry("first", insertId="a", timestamp=iso(), labels={"k8s-pod/app": "web"})
+    assert write(intake, one)[0] == 200
+    common = {key: one.pop(key)}
+    assert write(intake, one, **common)[0] == 200
+    stats = intake.stats()
+    assert (stats["unique"], stats["repeated"], stats["conflicting"]) == (1, 1, 0)
+
+
 DIFFERENT: list[dict[str, Any]] = [
     {"insertId": "b"},
     {"timestamp": "2026-05-16T09:19:06.000000001Z"},
