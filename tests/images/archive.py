@@ -17,10 +17,11 @@ _CAPABILITY = "SCHILY.xattr.security.capability"
 
 @dataclass(frozen=True)
 class Image:
-    """`files` are the paths of all files, without a slash in front, and their modes; `capable` those that carry
-    capabilities. Sizes are bytes.
+    """`name` is what an import calls it; `files` are the paths of all files, without a slash in front, and their modes;
+    `capable` those that carry capabilities. Sizes are bytes.
     """
 
+    name: str
     config: dict[str, Any]
     files: dict[str, int]
     capable: frozenset[str]
@@ -29,7 +30,7 @@ class Image:
 
 
 def read(path: Path) -> Image:
-    """The first image of an archive. Raises OSError, KeyError."""
+    """The image of an archive. Raises OSError, KeyError."""
     files: dict[str, int] = {}
     capable: set[str] = set()
     uncompressed = compressed = 0
@@ -39,7 +40,8 @@ def read(path: Path) -> Image:
             return archive.extractfile("blobs/" + digest.replace(":", "/"))
 
         index = json.load(archive.extractfile("index.json"))  # type: ignore[arg-type]
-        manifest = json.load(blob(index["manifests"][0]["digest"]))
+        (entry,) = index["manifests"]
+        manifest = json.load(blob(entry["digest"]))
         config = json.load(blob(manifest["config"]["digest"]))
         for layer in manifest["layers"]:
             compressed += layer["size"]
@@ -51,12 +53,13 @@ def read(path: Path) -> Image:
                     uncompressed += member.size
                     if _CAPABILITY in member.pax_headers:
                         capable.add(name)
-    return Image(config, files, frozenset(capable), uncompressed, compressed)
+    name = entry["annotations"]["org.opencontainers.image.ref.name"]
+    return Image(name, config, files, frozenset(capable), uncompressed, compressed)
 
 
 if __name__ == "__main__":
     print("image     uncompressed  compressed")
     for path in sorted(Path(sys.argv[1]).glob("outrider-*.tar")):
         image = read(path)
-        name = path.stem.removeprefix("outrider-")
-        print(f"{name:<9} {image.uncompressed / MB:>9.1f} MB {image.compressed / MB:>8.1f} MB")
+        target = path.stem.removeprefix("outrider-")
+        print(f"{target:<9} {image.uncompressed / MB:>9.1f} MB {image.compressed / MB:>8.1f} MB")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from outrider import __version__
 from outrider.demo.kubelet import ContainerLog
 from outrider.model.clock import SystemClock
 from tests.images.archive import MB, Image, read
@@ -104,6 +105,11 @@ def test_who_it_is(image: Image, target: str) -> None:
     labels = {key.removeprefix("org.opencontainers.image."): value for key, value in config["Labels"].items()}
     assert labels["title"] == f"outrider {target}"
     assert labels.keys() >= {"description", "version", "revision", "source", "licenses", "base.name"}
+
+
+def test_a_runtime_finds_it_under_the_name_that_a_pod_has(image: Image, target: str) -> None:
+    """In full, since containerd looks for `docker.io/library/x` where a pod says `x`; and with the charts' tag."""
+    assert image.name == f"localhost/outrider/{target}:{__version__}"
 
 
 def test_its_size(image: Image, target: str) -> None:
