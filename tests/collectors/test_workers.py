@@ -168,6 +168,19 @@ def test_an_orderly_end_repeats_nothing(node: NodeProcess, sink: Sink, number: s
     assert_everything_once(sink, lines)
 
 
+def test_an_end_with_nothing_under_way_is_quick_however_many_exporters_there_are(tmp_path: Path, sink: Sink) -> None:
+    """Nobody is asked for gauges whose pump has ended; each would be waited for, 2 s."""
+    exporters = {name: exporter_to(sink, batch=BATCH) for name in ("google", "customer-a", "customer-b")}
+    with node_process(tmp_path, exporters, workers=2) as node:
+        writers(node, 2, lines=10)
+        node.start()
+        until(lambda: len(sink.received()) == 60)
+        until(lambda: settled(node))
+        began = time.monotonic()
+        assert node.end() == 0
+        assert time.monotonic() - began < 4.0
+
+
 def test_a_worker_that_does_not_end_is_killed(node: NodeProcess, sink: Sink) -> None:
     """Frozen, so that it hears nothing; what is promised is the end, and the lines come again."""
     node.main = ("-c", "import collectors.fleet as f; f.ENDING_TAKES = 2.0; from outrider.cli.main import main; main()")
