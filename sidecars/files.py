@@ -3,7 +3,7 @@
 Made of the parts that the node collector is made of. What differs: files are found by globs (`logs.files`) and hold
 plain lines; the pod is the one that the sidecar itself is part of; and the end is final. Kubernetes ends a sidecar
 after the containers that it serves, and removes the volume with the pod. So at the end everything is read that is
-there, to the last byte, before answers are waited for.
+there, to the last byte, and it takes as long as the destination goes on taking it and kubelet lets it.
 
 A reload is no such end: what has not been read is left to the successor.
 """
@@ -18,7 +18,7 @@ from outrider.model.clock import Clock
 from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
 from outrider.model.stream import Stream
-from outrider.pipeline.pauses import GRACE
+from outrider.pipeline.pauses import DRAIN, GRACE
 from outrider.pipeline.pumps import Pumps
 from outrider.pipeline.routing import Routing
 from outrider.pipeline.taps import Taps
@@ -75,7 +75,11 @@ class Files:
         """End in order. The `last` of its kind reads everything to the end before."""
         self._watcher.stop()
         if last:
-            log.info("ending: what is in the files is read to the end and sent, for at most %g s", GRACE)
+            log.info(
+                "ending: what is in the files is read to the end and sent, for at most %g s, or %g without an answer",
+                DRAIN,
+                GRACE,
+            )
             self._watcher.look_a_last_time()
         self._pumps.end(drain=last)
 

@@ -13,6 +13,8 @@ LONGEST_RETRY_AFTER = 600.0
 """Seconds; a server that asks for more (a misread date, a proxy's whim) is asked again all the same."""
 GRACE = 5.0
 """Seconds that the end of the program leaves for answers that are on their way."""
+DRAIN = 25.0
+"""Seconds that an end takes at most which nobody takes up from, as long as answers come: kubelet kills after 30."""
 UNREADY_AFTER = 60.0
 """Seconds for which a destination may fail before `/readyz` says so."""
 

@@ -25,7 +25,7 @@ from outrider.pipeline.batch import Batch, BatchLimits
 from outrider.pipeline.ceilings import Buckets, own_buckets
 from outrider.pipeline.deadletters import DeadLetters
 from outrider.pipeline.deliver import Delivery
-from outrider.pipeline.draining import LastRound
+from outrider.pipeline.draining import LAST_COMMITS, Ending, LastRound
 from outrider.pipeline.followed import Admission, Followed, PodBook, Standing
 from outrider.pipeline.ledger import Account, account_of
 from outrider.pipeline.looks import PAUSE, QUIET_AFTER, Looks
@@ -46,8 +46,6 @@ log = logging.getLogger(__name__)
 
 STUCK_AFTER = 120.0
 """Seconds without a sign of life after which a pump counts as stuck."""
-LAST_COMMITS = 1.0
-"""Seconds that senders get, at the end, to notice that it is over."""
 
 
 class Pump:
@@ -96,7 +94,7 @@ class Pump:
         self._followed: dict[Reader, Followed] = {}
         self._flying, self._last_dispatch, self._beat = 0, 0.0, clock.monotonic()
         self._accounts: list[Account] = []
-        self._stopping, self._grace, self._drained = threading.Event(), 0.0, False
+        self._stopping, self._ending, self._drained = threading.Event(), Ending(clock), False
         self._threads = [threading.Thread(target=self._run, name=f"outrider-pump-{name}", daemon=True)]
         senders = [f"outrider-send-{name}-{i}" for i in range(limits.in_flight)]
         self._threads += [threading.Thread(target=self._send_all, name=sender, daemon=True) for sender in senders]
@@ -146,9 +144,9 @@ class Pump:
 
     def stop(self, grace: float, drain: bool = False) -> None:
         """Send what has been read, wait for answers for at most `grace` seconds, commit what was answered, and end.
-        `drain`: whoever wrote has ended, so everything is read that is there, as far as there is time.
+        `drain`: whoever wrote has ended, so everything there is is read, and every answer gives more time (`Ending`).
         """
-        self._grace, self._drained = grace, drain
+        self._ending, self._drained = Ending(self._clock, grace, drain), drain
         self._stopping.set()
         self._inbox.put(lambda: None)
         pump, *senders = self._threads
@@ -361,6 +359,7 @@ class Pump:
         self._flying -= 1
         if batch.rejected is None:
             return
+        self._ending.answered()
         batch.account()
         for followed, span in batch.spans.items():
             span.settled = True
@@ -373,15 +372,14 @@ class Pump:
             self.cursors.set(followed.reader.stream.key, places)
 
     def _wind_up(self) -> None:
-        deadline = self._clock.monotonic() + self._grace
         last_round = LastRound(self._admission, self._packer, self._may_read, self._lay_aside, self._clock)
         self._listen(0.0)
         more = True
         while more:
-            more = self._drained and last_round.run([*self._followed.values()], deadline)  # and after the answers
+            more = self._drained and last_round.run([*self._followed.values()], self._ending)  # and after the answers
             if self._packer.batch.spans:
                 self._dispatch()
-            while (self._flying or self._notes) and (left := deadline - self._clock.monotonic()) > 0:
+            while (self._flying or self._notes) and (left := self._ending.left()) > 0:
                 self._listen(min(left, 0.1) if self._flying else 0.0)
                 try:
                     self._dispatch_if_due()
@@ -390,7 +388,8 @@ class Pump:
         self._abandon.set()
         for _ in range(self._limits.in_flight):
             self._outbox.put(None)
-        while self._flying and self._clock.monotonic() < deadline + LAST_COMMITS:
+        over = self._clock.monotonic() + LAST_COMMITS
+        while self._flying and self._clock.monotonic() < over:
             self._listen(0.05)
         self._keep_books(threading.Event())
 

@@ -79,7 +79,7 @@ class Rig:
         (root / "pods").mkdir()
 
     @contextmanager
-    def running(self, grace: float = 1.0) -> Iterator[Pump]:
+    def running(self, grace: float = 1.0, drain: bool = False) -> Iterator[Pump]:
         pump = Pump(
             "google",
             self.destination,
@@ -107,7 +107,7 @@ class Rig:
             yield pump
         finally:
             watcher.stop()
-            pump.stop(grace)
+            pump.stop(grace, drain)
             pump.cursors.save()
 
     def cursors(self) -> Cursors:
@@ -451,3 +451,31 @@ def test_the_first_part_of_a_slice_that_fills_several_requests_holds_the_cursor(
     with rig.running():
         until(lambda: any(b"first" in e for e in rig.destination.stored))
     assert rig.committed() == log.path.stat().st_size
+
+
+@pytest.mark.parametrize(("drain", "complete"), [(True, True), (False, False)])
+def test_a_drain_lasts_as_long_as_the_destination_answers(rig: Rig, drain: bool, complete: bool) -> None:
+    """Ten requests of a fifth of the grace: more than the grace allows for, unless each answer gives more time."""
+    rig.limits = BatchLimits(bytes=64 * 1024, wait=0.05, in_flight=1)
+
+    def slowly(_: list[bytes]) -> Answer:
+        time.sleep(0.1)
+        return ACCEPTED
+
+    rig.destination.answer = slowly
+    log = rig.pod().container("main")
+    with rig.running(grace=0.5, drain=drain):
+        for i in range(640):
+            log.write(f"{i} " + "x" * 1000)
+        until(lambda: rig.destination.offered)
+    assert (len(rig.destination.stored) == 640) == complete
+
+
+def test_a_drain_does_not_wait_for_a_destination_that_does_not_answer(rig: Rig) -> None:
+    rig.destination.answer = lambda _: Answer(Verdict.RETRY)
+    log = rig.pod().container("main")
+    with rig.running(grace=0.2, drain=True):
+        log.write("a line")
+        until(lambda: rig.destination.offered)
+        began = time.monotonic()
+    assert time.monotonic() - began < 5.0
