@@ -18,7 +18,6 @@ status of a list and as an ERROR event of a watch. The real `kubernetes` client 
 import contextlib
 import json
 import re
-import socket
 import threading
 import time
 from bisect import bisect_right
@@ -132,7 +131,7 @@ class FakeApi:
         self.log: list[tuple[int, str, str, Object]] = []
         self._objects: dict[str, dict[tuple[str, str], Object]] = {EVENTS: {}, LEASES: {}}
         self._failures: list[_Failure] = []
-        self._server: _Server | None = None
+        self._server: Server | None = None
         self._port = 0
 
     def __enter__(self) -> "FakeApi":
@@ -146,17 +145,16 @@ class FakeApi:
 
     def up(self) -> None:
         """Listen, at the address of before if there was one."""
-        self._server = _Server(self, self._port)
-        self._port = self._server.server_address[1]
+        self._server = Server(type("Handler", (_Handler,), {"api": self}), self._port)
+        self._port = self._server.server_port
         self._server.start()
 
     def down(self) -> None:
         """Be gone, with every connection."""
         server, self._server = self._server, None
         if server is not None:
-            server.stop()
             self.cut_watches()
-            server.hang_up()
+            server.stop()
 
     @property
     def url(self) -> str:
@@ -322,28 +320,6 @@ class FakeApi:
             api, name = _KINDS[resource]
             meta = {"resourceVersion": str(at), "creationTimestamp": None}
             yield {"type": "BOOKMARK", "object": {"kind": name, "apiVersion": api, "metadata": meta}}
-
-
-class _Server(Server):
-    allow_reuse_address = True
-
-    def __init__(self, api: FakeApi, port: int) -> None:
-        super().__init__(type("Handler", (_Handler,), {"api": api}), port)
-        self._open: set[socket.socket] = set()
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        sock, address = super().get_request()
-        self._open.add(sock)
-        return sock, address
-
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def hang_up(self) -> None:
-        for sock in list(self._open):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(Handler):

@@ -9,6 +9,7 @@ What needs more of the connection (hanging, trickling, watching) has a `Handler`
 import contextlib
 import gzip
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -53,6 +54,7 @@ class Server(ThreadingHTTPServer):
         self._scheme = "https" if tls else "http"
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_side=True)
+        self._open: set[socket.socket] = set()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), name="http", daemon=True)
 
     @property
@@ -67,6 +69,18 @@ class Server(ThreadingHTTPServer):
             self.shutdown()
             self._thread.join()
         self.server_close()
+        for connection in list(self._open):  # those that a client keeps, too
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        self._open.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that was killed, or does not like our certificate, hangs up in the middle."""
