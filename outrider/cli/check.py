@@ -4,7 +4,6 @@ Datadog gets the growth of most counters, and growth takes two looks. So where t
 second time a second later, and it is the second run that is shown. With `--watch` every run is.
 """
 
-import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -75,9 +74,6 @@ def check(ctx: click.Context, name: str, path: str | None, given: tuple[str, ...
         code = look.watch(every) if watch else look.once()
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:  # whoever reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     ctx.exit(code)
 
 
@@ -166,7 +162,6 @@ class _Look:
             from outrider.cli.check_text import text
 
             click.echo(text(shown), nl=False)
-        sys.stdout.flush()
 
     def _unseen(self, report: "Report", reading: "Reading") -> Iterator[dict[str, Any]]:
         """What is declared and was not read, and why. Where nothing was, the service check says all there is to say."""

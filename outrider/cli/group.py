@@ -41,6 +41,7 @@ def main() -> None:
 
     Every option is an environment variable as well; the --help of each command has its name.
 
-    Exit codes: 0 done, 1 findings, 2 wrong usage, 69 a destination or server is out of reach, 78 the configuration is
-    wrong, 130 interrupted. What a command means by them says its --help.
+    Exit codes: 0 done, 1 findings, 2 wrong usage, 69 a destination or server is out of reach, 74 standard output cannot
+    be written, 78 the configuration is wrong, 130 interrupted, 141 nobody reads it any more. What a command means by
+    them says its --help.
     """

@@ -28,7 +28,10 @@ def start() -> None:
     if plain := plainly(sys.argv[1:]):
         follow(*plain)
     else:
-        __getattr__("main")(prog_name="outrider")
+        from outrider.cli.printing import printing
+
+        with printing():
+            __getattr__("main")(prog_name="outrider")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,70 @@
+"""Standard output that is full, closed, or read by nobody: one line, an exit code, and no traceback."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+COMMANDS = (
+    ["--help"],
+    ["--version"],
+    ["schema"],
+    ["wire", "--help"],
+    ["wire", "--style", "plain", "--image", "i:1", "--logs", "/logs"],
+    ["validate", "--config", "outrider.yaml"],
+    ["explain", "pod.yaml"],
+    ["send", "log", "--config", "outrider.yaml"],
+    ["check", "nginx", "--set", "url=http://127.0.0.1:9/"],
+)
+CONFIG = """
+cluster: {project: acme, name: c, location: l, node: n}
+state: state
+kube: {source: none}
+exporters: {datadog: {kind: datadog, api_key: a-key, logs_endpoint: "http://127.0.0.1:9"}}
+"""
+POD = """
+{kind: Pod, metadata: {name: web, namespace: shop}, spec: {containers: [{name: web, image: "web:1"}]}}
+"""
+FULL = "outrider: standard output cannot be written: No space left on device\n"
+CLOSED = "outrider: standard output cannot be written: Bad file descriptor\n"
+
+
+def ended(command: list[str], folder: Path, output: int, begin: Callable[[], None] | None = None) -> tuple[int, str]:
+    (folder / "outrider.yaml").write_text(CONFIG)
+    (folder / "pod.yaml").write_text(POD)
+    program = [sys.executable, "-m", "outrider.cli.main", *command]
+    path = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])}
+    got = subprocess.run(
+        program, cwd=folder, env=path, stdout=output, stderr=subprocess.PIPE, text=True, timeout=60, preexec_fn=begin
+    )
+    return got.returncode, got.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_full_disk_is_said(command: list[str], tmp_path: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        assert ended(command, tmp_path, full.fileno()) == (74, FULL)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_closed_descriptor_is_said(command: list[str], tmp_path: Path) -> None:
+    assert ended(command, tmp_path, subprocess.DEVNULL, lambda: os.close(1)) == (74, CLOSED)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_of_a_reader_who_has_left_nothing_is_said(command: list[str], tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        assert ended(command, tmp_path, writer) == (141, "")
+    finally:
+        os.close(writer)
+
+
+def test_a_command_that_prints_nothing_does_not_mind(tmp_path: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        code, said = ended(["wire", "nowhere.yaml"], tmp_path, full.fileno())
+    assert (code, "nowhere.yaml" in said, "standard output" in said) == (2, True, False)
