@@ -2,9 +2,9 @@
 
 A stream is taken apart at its `---` lines. Every object with a pod template, of whatever kind, gets the pieces of
 `outrider.wiring.pod` (by `outrider.wiring.splice`, so that the rest stays as it is), and its ConfigMap is added to the
-end of the stream. Doing it again changes nothing, and doing it with another configuration changes what follows from
-that. A pod that has an ordinary container of the sidecar's name, such as the collector's own, is left alone. If one
-cannot be wired, none is: half of a stream is worse than nothing.
+end of the stream. Doing it again changes nothing; doing it with another configuration changes what follows from that,
+and takes away what nothing needs any more. A pod that has an ordinary container of the sidecar's name, such as the
+collector's own, is left alone. If one cannot be wired, none is: half of a stream is worse than nothing.
 """
 
 import re
@@ -15,12 +15,13 @@ from itertools import pairwise
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 from outrider.model.injection import SIDECAR
-from outrider.wiring.pod import LOGS_VOLUME, PORT, Object, Wiring
+from outrider.wiring.pod import LOGS_VOLUME, PORT, SERVED, Object, Wiring
 from outrider.wiring.splice import Splice, SpliceError
 from outrider.wiring.styles import annotations, config_map
 from outrider.wiring.text import dump
 
-_SEPARATOR = re.compile(r"^---(?=\s|$)", re.MULTILINE)
+_SEPARATOR = re.compile(r"^(?:%.*\n(?:[ \t]*(?:#.*)?\r?\n)*)*---(?=\s|$)", re.MULTILINE)
+"""With the directives above it, which are the next document's."""
 _TEMPLATES = (("spec", "template"), ("spec", "jobTemplate", "spec", "template"), ("template",))
 """Where kinds have their pod template: all but two, CronJob, PodTemplate."""
 MakeWiring = Callable[[str, str], Wiring]
@@ -127,6 +128,8 @@ def _add(target: _Target, name: str, make: MakeWiring) -> Wiring | None:
     by_name = {splice.plain(splice.child(one, "name")): one for one in listed if isinstance(one, MappingNode)}
     if not isinstance(spec, MappingNode) or not by_name:
         raise SpliceError(f"line {splice.line(containers or target.workload)}: {name} has no containers")
+    if None in by_name:
+        raise SpliceError(f"line {splice.line(by_name[None])}: {name} has a container without a name: give it one")
     if SIDECAR in by_name:
         return None
     wiring = make(name, str(next(iter(by_name))))
@@ -138,6 +141,7 @@ def _add(target: _Target, name: str, make: MakeWiring) -> Wiring | None:
     spec_line = _key_line(target.template, spec)
     splice.put_items(spec, "initContainers", [wiring.init_container()], spec_line)
     splice.put_items(spec, "volumes", wiring.volumes(), spec_line)
+    _take_away(splice, spec, wiring)
     if wiring.logs:
         _refuse_other_mounts(splice, served, wiring)
         splice.put_items(served, "volumeMounts", wiring.mounts())
@@ -147,6 +151,28 @@ def _add(target: _Target, name: str, make: MakeWiring) -> Wiring | None:
     else:
         splice.put_mapping(target.template, "metadata", {"annotations": annotations(wiring)}, target.key_line)
     return wiring
+
+
+def _take_away(splice: Splice, spec: MappingNode, wiring: Wiring) -> None:
+    """What a sidecar that is there already had of the volume of logs, and the new one has not."""
+    pods = [splice.child(spec, key) for key in ("initContainers", "containers")]
+    there = {
+        splice.plain(splice.child(one, "name")): one
+        for listed in pods
+        if isinstance(listed, SequenceNode)
+        for one in listed.value
+        if isinstance(one, MappingNode)
+    }
+    sidecar = there.pop(SIDECAR, None)
+    if sidecar is None:
+        return
+    environment = splice.plain(splice.child(sidecar, "env")) or ()
+    served = next((one.get("value") for one in environment if one.get("name") == SERVED), None)
+    for name, container in there.items():
+        if not wiring.logs or served == name != wiring.container:
+            splice.drop_items(container, "volumeMounts", [LOGS_VOLUME])
+    if not wiring.logs:
+        splice.drop_items(spec, "volumes", [LOGS_VOLUME])
 
 
 def _on_the_node(target: _Target) -> str:
@@ -180,7 +206,7 @@ def _put_maps(chunks: list[tuple[str, int]], maps: dict[tuple[object, str], Obje
         if isinstance(there, dict) and there.get("kind") == "ConfigMap" and isinstance(there.get("metadata"), dict):
             wanted = maps.pop((there["metadata"].get("namespace"), there["metadata"].get("name")), None)
             if wanted is not None and wanted != there:
-                lead = "---\n" if chunk.startswith("---") else ""
+                lead = "---\n" if _SEPARATOR.match(chunk) else ""
                 chunks[i] = (lead + dump(wanted), line)
     if maps and chunks[0][0].lstrip().startswith("{"):  # else kubectl takes all of it for JSON, which ends here
         chunks[0] = ("---\n" + chunks[0][0], 1)

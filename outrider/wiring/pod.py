@@ -28,6 +28,8 @@ program.
 DIRECTORY = r"^(/[^/:\x00-\x1f]+)+$"
 DOTS = r"/[.][.]?(/|$)"
 """What an absolute path has to match, and what it may not have in it; regular expressions of Python and of CEL."""
+SERVED = "OUTRIDER_CONTAINER"
+"""The variable with the container that is served."""
 PORT = 9464
 VOLUMES = ("outrider-config", "outrider-pod", "outrider-state", "outrider-secrets")
 LOGS_VOLUME = "outrider-logs"
@@ -90,7 +92,7 @@ def sidecar(
             _of_the_pod("POD_UID", "metadata.uid"),
             _of_the_pod("NODE_NAME", "spec.nodeName"),
             {"name": "OUTRIDER_POD_INFO", "value": POD_DIRECTORY},
-            {"name": "OUTRIDER_CONTAINER", "value": served},
+            {"name": SERVED, "value": served},
             *environment,
         ],
         "ports": [{"name": SIDECAR, "containerPort": PORT, "protocol": "TCP"}],

@@ -1,4 +1,4 @@
-"""Additions to a YAML document that leave every other character of it alone.
+"""Additions to a YAML document, and their removal, that leave every other character of it alone.
 
 The document is read only to learn where things stand (the marks of PyYAML's nodes); what is added is text, put in
 behind the line of the key that it belongs to. So comments, order, quotes and blank lines stay, which no program that
@@ -9,7 +9,10 @@ Aliases and merge keys are refused where they are in the way, and so is what has
 into them would change other places too. Single values, such as a name that is said once and meant five times, are read.
 """
 
+import itertools
 import json
+import re
+from collections.abc import Collection
 from typing import Any
 
 import yaml
@@ -18,6 +21,11 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from outrider.wiring.text import dump
 
+_LINE_END = re.compile("\\n|\\r(?!\\n)|[\\x85\\u2028\\u2029]")
+"""What PyYAML counts as one."""
+_COMMA = ", "
+"""What is put in behind an item of flow style."""
+
 
 class SpliceError(Exception):
     """Nothing can be added there; the text says where, why, and the way out."""
@@ -25,12 +33,17 @@ class SpliceError(Exception):
 
 class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
-        """The alias of a single value stands where it is written, and not where its anchor is."""
-        alias = self.peek_event() if self.check_event(yaml.AliasEvent) else None  # type: ignore[no-untyped-call]
+        """The alias of a single value stands where it is written, and not where its anchor is. An anchor may be set
+        anew, which PyYAML takes for a mistake.
+        """
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        is_alias = isinstance(event, yaml.AliasEvent)
+        if not is_alias:
+            self.anchors.pop(event.anchor, None)
         node = super().compose_node(parent, index)
-        if alias is None or not isinstance(node, ScalarNode):
-            return node
-        return ScalarNode(node.tag, node.value, alias.start_mark, alias.end_mark)
+        if is_alias and isinstance(node, ScalarNode):
+            return ScalarNode(node.tag, node.value, event.start_mark, event.end_mark)
+        return node
 
 
 class Splice:
@@ -43,7 +56,7 @@ class Splice:
         self._first = first_line
         self._edits: list[tuple[int, int, str]] = []
         self._newline = "\r\n" if "\r\n" in text else "\n"
-        self._lines = [0, *(i + 1 for i, char in enumerate(text) if char == "\n")]
+        self._lines = [0, *(found.end() for found in _LINE_END.finditer(text))]
         try:
             self.root = yaml.compose(text, Loader=_Loader)
         except yaml.MarkedYAMLError as e:
@@ -59,8 +72,8 @@ class Splice:
     def edited(self) -> str:
         """The text with all edits."""
         text = self.text
-        in_order = sorted(enumerate(self._edits), key=lambda one: (one[1][0], one[0]))
-        for _, (start, end, new) in reversed(in_order):
+        in_order = sorted(self._edits, key=lambda one: one[:2])  # what is put in stands before what is taken out there
+        for start, end, new in reversed(in_order):
             text = text[:start] + new + text[end:]
         return text
 
@@ -130,10 +143,28 @@ class Splice:
         if not new:
             return
         if node.flow_style:
-            self._insert(node.start_mark.index + 1, "".join(f"{json.dumps(item)}, " for item in new))
+            self._insert(node.start_mark.index + 1, "".join(json.dumps(item) + _COMMA for item in new))
         else:
             assert found is not None
             self._insert_below(found[0].end_mark.line, dump(new), node.start_mark.column)
+
+    def drop_items(self, parent: MappingNode, key: str, names: Collection[str]) -> None:
+        """See to it that the list `key` of a mapping has no items of these names."""
+        found = self._entry(parent, key)
+        if found is None or not isinstance(found[1], SequenceNode):
+            return
+        name, items = found[0], found[1]
+        ours = [isinstance(one, MappingNode) and self.plain(self.child(one, "name")) in names for one in items.value]
+        if not any(ours):
+            return
+        self._refuse_shared(parent, parent, "what begins here")
+        if all(ours):
+            self._drop_list(parent, name, items)
+        elif items.flow_style:
+            self._drop_from_flow(items.value, ours)
+        else:
+            for one in itertools.compress(items.value, ours):
+                self._drop_lines(self._dash_line(one, items.start_mark.column), _last_line(one))
 
     def put_value(self, parent: MappingNode, key: str, value: str, above: int | None = None) -> None:
         """See to it that the mapping has this text under `key`."""
@@ -141,7 +172,10 @@ class Splice:
         if found is None:
             self._put_key(parent, key, value, above, None)
         elif self.plain(found[1]) != value:
-            self._edits.append((found[1].start_mark.index, found[1].end_mark.index, json.dumps(value)))
+            old = found[1]
+            is_plain = isinstance(old, ScalarNode) and old.style is None and not parent.flow_style
+            new = dump([value])[2:].rstrip() if is_plain else json.dumps(value)
+            self._edits.append((old.start_mark.index, old.end_mark.index, new))
 
     def put_mapping(self, parent: MappingNode, key: str, values: dict[str, Any], above: int | None = None) -> None:
         """See to it that the mapping `key` of a mapping has these values."""
@@ -162,10 +196,10 @@ class Splice:
             if parent.flow_style:
                 self._edits.append((empty.start_mark.index, empty.end_mark.index, f" {json.dumps(value)}"))
                 return
-            self._edits.append((empty.start_mark.index, empty.end_mark.index, ""))
+            self._edits.append((self.text.index(":", name.end_mark.index) + 1, empty.end_mark.index, ""))
             self._insert_below(name.end_mark.line, dump(value), name.start_mark.column + 2)
         elif parent.flow_style:
-            entry = f"{json.dumps(key)}: {json.dumps(value)}" + (", " if parent.value else "")
+            entry = f"{json.dumps(key)}: {json.dumps(value)}" + (_COMMA if parent.value else "")
             self._insert(parent.start_mark.index + 1, entry)
         else:
             column = parent.value[0][0].start_mark.column
@@ -190,6 +224,39 @@ class Splice:
         text = self._indented(dump(item), node.start_mark.column).lstrip(" ")
         end = self._start_of(_last_line(node) + 1)
         self._edits.append((node.start_mark.index, end, text))
+
+    def _drop_list(self, parent: MappingNode, name: ScalarNode, items: SequenceNode) -> None:
+        """With its key, if that stands by itself; else what is left is `[]`."""
+        start, end = items.start_mark.index, items.end_mark.index
+        begin = self._start_of(name.start_mark.line)
+        if not parent.flow_style and not self.text[begin : name.start_mark.index].strip(" "):
+            self._drop_lines(name.start_mark.line, _last_line(items))
+        elif parent.flow_style and self.text.startswith(_COMMA, end):
+            self._edits.append((name.start_mark.index, end + len(_COMMA), ""))
+        elif items.flow_style:
+            self._edits.append((start, end, "[]"))
+        else:
+            value = self.text.index(":", name.end_mark.index) + 1
+            self._edits.append((value, self._start_of(_last_line(items) + 1), f" []{self._newline}"))
+
+    def _drop_from_flow(self, items: list[Node], ours: list[bool]) -> None:
+        """Each with the comma behind it; those at the end with the one before them."""
+        last = max(i for i, is_ours in enumerate(ours) if not is_ours)
+        for i in itertools.compress(range(last), ours):
+            start, end = items[i].start_mark.index, items[i].end_mark.index
+            as_put_in = self.text.startswith(_COMMA, end)
+            self._edits.append((start, end + len(_COMMA) if as_put_in else items[i + 1].start_mark.index, ""))
+        self._edits.append((items[last].end_mark.index, items[-1].end_mark.index, ""))
+
+    def _dash_line(self, item: Node, column: int) -> int:
+        """Where an item begins: `-` can stand on a line above it."""
+        line = int(item.start_mark.line)
+        while self.text[self._start_of(line) + column] != "-":
+            line -= 1
+        return line
+
+    def _drop_lines(self, first: int, last: int) -> None:
+        self._edits.append((self._start_of(first), self._start_of(last + 1), ""))
 
     def _insert(self, index: int, text: str) -> None:
         self._edits.append((index, index, text))
