@@ -51,7 +51,7 @@ def findings(
 
 def _problem(problem: Problem) -> Finding:
     status: Status = "fail" if problem.severity == "error" else "warn"
-    words = str(msgspec.structs.replace(problem, hint=""))
+    words = str(msgspec.structs.replace(problem, hint="", severity="error"))
     return Finding(status, "configuration", words, problem.hint or "every key is in docs/configuration.md")
 
 

@@ -119,7 +119,7 @@ class _Reasons:
             return _Reason(f"the ConfigMap {PARAMETERS} has no key {key}", f"add it, or mend the annotation {CONFIG}")
         if _born(pod) < max(self._since, _born(found)):  # all are UTC, in one form
             return _Reason("it is older than the policy, or than the ConfigMap", _AGAIN)
-        return _Reason("the policy has not taken it", "see what the API server's audit log says of the policy")
+        return _Reason("the policy has not taken it", "see in docs/wiring.md which pods stay as they are, and why")
 
     def _map(self, namespace: str) -> Any:
         """None: there is none."""

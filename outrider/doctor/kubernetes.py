@@ -72,7 +72,8 @@ class Server:
         try:
             return self._token.read()
         except Exception as e:  # a token source raises what it likes; its text holds no secret
-            raise UnseenError(f"the bearer token cannot be read: {e}", "see kube.token") from e
+            cure = "mount the service account's token (automountServiceAccountToken), or let kube.token name its file"
+            raise UnseenError(f"the bearer token cannot be read: {e}", cure) from e
 
     def allows(self, right: Right) -> bool:
         """Raises UnseenError."""

@@ -99,8 +99,7 @@ class _Google:
         try:
             self._tokens.headers()
         except AuthError as e:
-            cure = "wait, or look at the way there" if e.retryable else "replace the file, or have its key renewed"
-            yield fail(subject, f"no token: {e}", cure)
+            yield fail(subject, f"no token: {e}", _token_cure(e, path is not None))
             return
         yield ok(subject, f"a token is to be had, by {path or 'the metadata server'}")
         if path is None:
@@ -185,6 +184,16 @@ class _Google:
         else:
             cure = f"is `{'logs' if api == 'logging' else 'metrics'}_endpoint` Google's, and {project} the project?"
         return fail(subject, words, cure)
+
+
+def _token_cure(error: AuthError, has_file: bool) -> str:
+    if "timeframe" in str(error):  # Google's words for an assertion that was not signed just now
+        return "have NTP set this machine's clock (chronyc tracking, timedatectl)"
+    if not error.retryable:
+        return "replace the file, or have its key renewed"
+    if has_file:
+        return "wait, or look at the way to where tokens are made: a firewall, a proxy, name resolution"
+    return "on Google Cloud, let the pod reach the metadata server; elsewhere, give a key: credentials: {file: PATH}"
 
 
 class _Datadog:

@@ -92,6 +92,14 @@ def test_a_configuration_that_cannot_be_used(tmp_path: Path) -> None:
     assert doctor(str(tmp_path / "none.yaml")).exit_code == 78
 
 
+def test_a_warning_is_called_one_once(tmp_path: Path) -> None:
+    path = tmp_path / "outrider.yaml"
+    path.write_text("exporters: {datadog: {kind: datadog, api_key: {file: none}}}\n")
+    warning = next(line for line in doctor(str(path)).stdout.splitlines() if line.startswith("warn  configuration"))
+    assert "the file none does not exist" in warning
+    assert ": warning:" not in warning
+
+
 PROGRAMS = [
     ({}, {}, "node"),
     ({"POD_UID": "u1"}, {}, "sidecar"),

@@ -62,7 +62,7 @@ def test_no_kubelet_and_no_token(tmp_path: Path) -> None:
     path = kubelet(tmp_path, "http://127.0.0.1:1")
     (tmp_path / "token").unlink()
     found = worst(examined(path), "kubelet")
-    assert (found.status, found.cure) == ("fail", "see kube.token")
+    assert (found.status, "kube.token" in found.cure, "automount" in found.cure) == ("fail", True, True)
     assert "the bearer token cannot be read" in found.words
 
 
@@ -185,7 +185,7 @@ def test_all_that_have_asked_have_one(tmp_path: Path, api: ReviewingApi) -> None
 
 
 REASONS = [
-    ({}, asking("web"), "the policy has not taken it", "audit log"),
+    ({}, asking("web"), "the policy has not taken it", "docs/wiring.md"),
     ({}, asking("web", OLD), "it is older than the policy", "rollout restart"),
     ({"policy": False}, asking("web"), "the policy is not installed", "the injection of the chart"),
     ({"parameters": None}, asking("web"), "the namespace has no ConfigMap outrider-sidecar", "make one in shop"),

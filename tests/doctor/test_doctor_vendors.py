@@ -235,6 +235,21 @@ def test_a_key_file(tmp_path: Path, intake: Intake) -> None:
     assert "is of type None" in of(tmp_path, exporters, "exporters.google").words
 
 
+def test_an_assertion_of_another_time_is_the_clocks(tmp_path: Path, intake: Intake) -> None:
+    words = "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe."
+    with token_endpoint() as tokens:
+        tokens.replies = [(400, {"error": "invalid_grant", "error_description": words})] * 9
+        path = key_file(tmp_path / "key.json", tokens.url)
+        found = of(tmp_path, google(intake.url, credentials={"file": str(path)}), "exporters.google")
+    assert (found.status, "clock" in found.cure) == ("fail", True)
+
+
+def test_no_key_outside_of_google_cloud(tmp_path: Path, intake: Intake) -> None:
+    nowhere = {"GCE_METADATA_HOST": f"127.0.0.1:{free_port()}", "HOME": str(tmp_path)}
+    found = of(tmp_path, google(intake.url, credentials="adc"), "exporters.google", env=nowhere)
+    assert (found.status, "credentials: {file: PATH}" in found.cure) == ("fail", True)
+
+
 def test_default_credentials_of_a_file(tmp_path: Path, intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
     with token_endpoint() as tokens:
         path = key_file(tmp_path / "key.json", tokens.url)
