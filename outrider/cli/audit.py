@@ -140,7 +140,11 @@ class NoLedgerError(Exception):
 def audit(url: str, everything: bool, watch: bool, output: str) -> None:
     """Account for every byte and record of a running collector.
 
-    Prints, for each exporter, the streams that are furthest behind first, and the totals. Both balances must be zero.
+    Prints, for each exporter, the streams that are furthest behind first, and the totals. Both balances must be zero:
+
+    \b
+        bytes:   disk = skipped + acked + flying + lost + behind
+        records: records = accepted + rejected + left out + flying
 
     Exit codes: 0 everything balances, 1 something does not, 2 wrong usage, 69 the collector is out of reach,
     130 interrupted.

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 INBOX = 50_000
 """Points that may wait to be encoded while a request is under way, which may take two minutes."""
+REASONS = ("queue", "expired", "ended", "inbox", "failure")
+"""Why points are given up."""
 LAST_ANSWER = 0.5
 """Seconds that the thread gets, at the end, to notice that it is over."""
 _TOLD = 100
@@ -61,6 +63,9 @@ class Meter:
         self._deadline: float | None = None
         self._over = False
         self._thread = threading.Thread(target=self._run, name=f"outrider-metrics-{name}", daemon=True)
+        self._refused("points")
+        for reason in REASONS:  # at zero from the beginning: what begins with more has not increased, to Prometheus
+            self._given_up("points", reason)
         counters.gauge(
             "outrider_metric_queue_bytes",
             "Metrics that wait to be sent, or to be sent again.",
@@ -236,12 +241,7 @@ class Meter:
         lost = payload.items if answer.verdict is Verdict.SPLIT else min(len(refused), payload.items)
         self._sent(payload.what).add(payload.items - lost)
         if lost:
-            self._counters.counter(
-                "outrider_points_refused_total",
-                "Points, service checks and events that the destination refused for good.",
-                exporter=self.name,
-                what=payload.what,
-            ).add(lost)
+            self._refused(payload.what).add(lost)
             for words in {answer.words, *refused.values()} - {""}:
                 self._tell(f"{lost} of {payload.items} {payload.what} refused: {words}", words)
 
@@ -286,10 +286,21 @@ class Meter:
                     self._lose(what, len(items), reason)
 
     def _lose(self, what: str, items: int, reason: str) -> None:
-        self._counters.counter(
+        self._given_up(what, reason).add(items)
+
+    def _given_up(self, what: str, reason: str) -> Counter:
+        return self._counters.counter(
             "outrider_points_given_up_total",
             "Points, service checks and events that were not sent in time.",
             exporter=self.name,
             what=what,
             reason=reason,
-        ).add(items)
+        )
+
+    def _refused(self, what: str) -> Counter:
+        return self._counters.counter(
+            "outrider_points_refused_total",
+            "Points, service checks and events that the destination refused for good.",
+            exporter=self.name,
+            what=what,
+        )

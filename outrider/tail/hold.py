@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from outrider.model.clock import Clock
-from outrider.model.counters import Counters
+from outrider.model.counters import Counter, Counters
 from outrider.model.shard import ALONE, Shard
 from outrider.tail.files import StreamFiles
 from outrider.tail.generation import Generation
@@ -77,6 +77,7 @@ class Hold:
                 lambda by=by: self._bytes[by],  # type: ignore[misc]
                 by=by,
             )
+        self._given_up = {cause: self._counter(cause) for cause in (self._cause, "disk")}
         counters.gauge("outrider_held_files", "Files that live only through this program.", lambda: self._files)
 
     def gone(self, files: StreamFiles) -> None:
@@ -146,15 +147,19 @@ class Hold:
             item.files.links.pop(item.link, None)
         item.generation.give_up(cause)
         if not item.free:
-            self._counters.counter(
-                "outrider_given_up_bytes_total",
-                "Bytes on the disk of files let go before they were answered for.",
-                cause=cause,
-            ).add(item.bytes)
+            self._given_up[cause].add(item.bytes)
             log.warning(
                 "%s: %s is given up to make room (%s), %d bytes on the disk",
                 *(item.files.stream.key, item.generation.path, cause, item.bytes),
             )
+
+    def _counter(self, cause: str) -> Counter:
+        """At zero from the beginning: what begins with more has not increased, to Prometheus."""
+        return self._counters.counter(
+            "outrider_given_up_bytes_total",
+            "Bytes on the disk of files let go before they were answered for.",
+            cause=cause,
+        )
 
     def _shortage(self) -> int:
         """Its part of the bytes that are missing on the file system of the logs."""
