@@ -27,7 +27,7 @@ from tests.guides.session import Session, prints
 from tests.guides.situations import situation
 
 LANGUAGES = {"sh", "text", "yaml", "toml", "ini", "python"}
-CLOUD_PROGRAMS = {"gcloud", "kubectl", "docker", "helm", "outrider", "jq", "for", "do", "done", "grep"}
+CLOUD_PROGRAMS = {"gcloud", "kubectl", "docker", "helm", "outrider", "jq", "curl", "for", "do", "done", "grep"}
 NAMES = [page.name for page in PAGES]
 
 
