@@ -25,6 +25,10 @@ COMMANDS = {
 
 def start() -> None:
     """Do what the command line says."""
+    if sys.stdout is None:
+        from outrider.cli.printing import stand_in
+
+        stand_in()
     if plain := plainly(sys.argv[1:]):
         follow(*plain)
     else:

@@ -46,15 +46,19 @@ class _Output(io.FileIO):
             raise UnwrittenError(e) from e
 
 
+def stand_in() -> None:
+    """For standard output that is closed: put in its place what cannot be written either, under the same number, which
+    must not become that of the next file or socket.
+    """
+    sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w")  # noqa: SIM115 - as long as the process lives
+
+
 @contextmanager
 def printing() -> Iterator[None]:
     """For what prints on standard output. Exits with EXIT_UNWRITTEN or EXIT_UNREAD if that cannot be done."""
-    if sys.stdout is None:  # closed; its number must not become that of the next file that is opened
-        output, encoding, errors = os.open(os.devnull, os.O_RDONLY), "utf-8", "strict"
-    else:
-        output, encoding, errors = sys.stdout.fileno(), sys.stdout.encoding, sys.stdout.errors or "strict"
-    raw = _Output(output, "wb", closefd=False)
-    sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors, line_buffering=raw.isatty())
+    told = sys.stdout
+    raw = _Output(told.fileno(), "wb", closefd=False)
+    sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), told.encoding, told.errors, line_buffering=raw.isatty())
     try:
         yield
     except UnwrittenError as e:

@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from outrider.demo.kubelet import PodLog
+from outrider.model.clock import SystemClock
+from tests.support.node import node_process
+from tests.support.wait import until
+
 COMMANDS = (
     ["--help"],
     ["--version"],
@@ -68,3 +73,14 @@ def test_a_command_that_prints_nothing_does_not_mind(tmp_path: Path) -> None:
     with open("/dev/full", "wb") as full:
         code, said = ended(["wire", "nowhere.yaml"], tmp_path, full.fileno())
     assert (code, "nowhere.yaml" in said, "standard output" in said) == (2, True, False)
+
+
+def test_a_collector_that_prints_entries_holds_them(tmp_path: Path) -> None:
+    """It goes on by itself, for other destinations too, and its log says so."""
+    with node_process(tmp_path, {"screen": {"kind": "console"}}) as node:
+        node.before = ("sh", "-c", 'exec "$@" >&-', "sh")
+        PodLog(node.pods, "shop", "web-1", "uid-1", SystemClock()).container("main").write("hello")
+        node.start()
+        until(lambda: "screen: standard output: [Errno 9] Bad file descriptor (hold;" in node.said)
+        assert node.metric("outrider_requests_total", exporter="screen", verdict="hold") >= 1
+        node.end()
