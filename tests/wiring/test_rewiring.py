@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -19,6 +20,8 @@ from outrider.wiring.splice import Splice
 
 MANIFESTS = {path.name: path.read_text("utf-8") for path in sorted((Path(__file__).parent / "manifests").iterdir())}
 LINES = {name: text for name, text in MANIFESTS.items() if name not in ("got.json", "flow.yaml")}
+OF_KUBERNETES = ("comments.yaml", "flow.yaml", "helm.yaml", "kustomize.yaml")
+"""The others are of kinds that it does not have, or lists."""
 GOOGLE = {"exporters": {"google": {"kind": "stackdriver"}}}
 FILES = {**GOOGLE, "logs": {"files": ["/logs/*.log"]}}
 
@@ -61,6 +64,8 @@ def test_what_is_wired_is_yaml_with_a_sidecar_in_it(name: str) -> None:
         read = json.dumps(part.plain(part.root))
         assert read.count('"restartPolicy": "Always"') == 1
         assert read.count('"name": "outrider-logs"') == 3  # the volume, and who mounts it
+        if name in OF_KUBERNETES:
+            kubernetes_validate.validate(part.plain(part.root), "1.36", strict=True)
 
 
 POD = "kind: Pod\nmetadata:\n  name: x\nspec:\n"
