@@ -2,8 +2,6 @@
 of a container for the collector of its node (`stackdriver/relay.py`).
 """
 
-import sys
-import threading
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -15,6 +13,7 @@ from outrider.exporters.stackdriver.context import StreamContext
 from outrider.exporters.stackdriver.encode import Encoder
 from outrider.exporters.stackdriver.glance import glance
 from outrider.exporters.stackdriver.relay import relayed
+from outrider.exporters.standard_output import StandardOutput
 from outrider.model.clock import Clock
 from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
@@ -41,9 +40,8 @@ class ConsoleLogs:
         """`relay`: the lines are for a collector, not for people."""
         self._cluster = cluster
         self._encoder = Encoder(cluster.project, False, clock, counters, name)
-        self._out = out or sys.stdout.buffer
+        self._out = StandardOutput(out)
         self._relay = relay
-        self._lock = threading.Lock()
 
     def context(self, stream: Stream, pod: Pod | None) -> StreamContext:
         return StreamContext(stream, pod, self._cluster, self._cluster.project, self._encoder.labels_shed.add)
@@ -58,13 +56,7 @@ class ConsoleLogs:
         lines = [entry for piece in pieces for entry in apart(spelled(piece, common))]
         if self._relay:
             lines = [relayed(line) for line in lines]
-        try:
-            with self._lock:
-                self._out.write(b"\n".join(lines) + b"\n")
-                self._out.flush()
-        except OSError as e:
-            return Answer(Verdict.HOLD, f"standard output: {e}")
-        return Answer(Verdict.ACCEPTED)
+        return self._out.write(b"\n".join(lines) + b"\n")
 
     def probe(self) -> Answer:
         """There is nothing that could be asked without being printed."""

@@ -12,14 +12,14 @@ the exporters of the vendors make their requests by themselves.
 
 import datetime
 import math
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import orjson
 
-from outrider.exporters.answer import Answer, Verdict
+from outrider.exporters.answer import Answer
 from outrider.exporters.metric_destination import Payload
+from outrider.exporters.standard_output import StandardOutput
 from outrider.model.points import Attributes, DatadogName, GoogleName, Histogram, Point, Recent, Report, Sketch, Value
 
 KEPT = 3600
@@ -79,7 +79,7 @@ class ConsoleMetrics:
     """A `MetricDestination` whose requests are writes to `out`."""
 
     def __init__(self, out: BinaryIO | None = None) -> None:
-        self._out = out or sys.stdout.buffer
+        self._out = StandardOutput(out)
         self._both = BothNames()
 
     def encode(self, reports: Sequence[Report]) -> list[Payload]:
@@ -88,12 +88,7 @@ class ConsoleMetrics:
         return [Payload("points", len(lines), body, len(body), float("inf"))] if lines else []
 
     def send(self, payload: Payload) -> Answer:
-        try:
-            self._out.write(payload.body)
-            self._out.flush()
-        except OSError as e:
-            return Answer(Verdict.HOLD, f"standard output: {e}")
-        return Answer(Verdict.ACCEPTED)
+        return self._out.write(payload.body)
 
     def refresh(self) -> None:
         """There is nobody to ask."""

@@ -9,6 +9,7 @@ import pytest
 
 from outrider.exporters.answer import Verdict
 from outrider.exporters.console_metrics import ConsoleMetrics
+from outrider.exporters.standard_output import StandardOutput
 from outrider.model.points import (
     Attributes,
     DatadogName,
@@ -41,7 +42,7 @@ def point(value: Value, after: float = 0.0, submit: Submission = "gauge", kind: 
 def lines(console: ConsoleMetrics, *reports: Report) -> list[dict[str, Any]]:
     """What is written, read back."""
     out = io.BytesIO()
-    console._out = out
+    console._out = StandardOutput(out)
     for payload in console.encode(reports):
         assert console.send(payload).verdict is Verdict.ACCEPTED
     return [json.loads(line) for line in out.getvalue().splitlines()]
