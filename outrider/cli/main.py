@@ -25,7 +25,7 @@ COMMANDS = {
 
 def start() -> None:
     """Do what the command line says."""
-    if sys.stdout is None:
+    if sys.stdin is None or sys.stdout is None:
         from outrider.cli.printing import stand_in
 
         stand_in()

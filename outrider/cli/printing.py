@@ -47,10 +47,19 @@ class _Output(io.FileIO):
 
 
 def stand_in() -> None:
-    """For standard output that is closed: put in its place what cannot be written either, under the same number, which
-    must not become that of the next file or socket.
+    """For standard input and output that are closed: put in their place what has nothing and cannot be written, under
+    the same numbers, which must not become those of the next files or sockets.
     """
-    sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w")  # noqa: SIM115 - as long as the process lives
+    if sys.stdin is None:
+        sys.stdin = io.TextIOWrapper(io.BufferedReader(_nothing("<stdin>", "rb")))
+    if sys.stdout is None:
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(_nothing("<stdout>", "wb")))
+
+
+def _nothing(name: str, mode: str) -> io.FileIO:
+    nothing = io.FileIO(os.open(os.devnull, os.O_RDONLY), mode)
+    nothing.name = name
+    return nothing
 
 
 @contextmanager

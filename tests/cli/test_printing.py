@@ -75,6 +75,12 @@ def test_a_command_that_prints_nothing_does_not_mind(tmp_path: Path) -> None:
     assert (code, "nowhere.yaml" in said, "standard output" in said) == (2, True, False)
 
 
+@pytest.mark.parametrize(("command", "code"), [("wire", 1), ("explain", 2)])
+def test_a_closed_input_has_nothing(command: str, code: int, tmp_path: Path) -> None:
+    ends, said = ended([command, "-"], tmp_path, subprocess.DEVNULL, lambda: os.close(0))
+    assert (ends, "<stdin>: has no" in said, "Traceback" in said) == (code, True, False)
+
+
 def test_a_collector_that_prints_entries_holds_them(tmp_path: Path) -> None:
     """It goes on by itself, for other destinations too, and its log says so."""
     with node_process(tmp_path, {"screen": {"kind": "console"}}) as node:
