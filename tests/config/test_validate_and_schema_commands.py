@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 
+from outrider.cli.group import main
 from outrider.cli.schema import schema
-from outrider.cli.validate import validate
 from outrider.config.reference import reference
 
 GOOD = "exporters: {a: {}, b: {kind: console}}\nroutes: [{to: [a, b]}]\n"
@@ -21,7 +21,7 @@ BAD = "exporters:\n  a:\n    bacth: {}\nworkers: no\n"
 def run(tmp_path: Path, text: str, *options: str, env: dict[str, str] | None = None) -> Result:
     file = tmp_path / "o.yaml"
     file.write_text(text)
-    return CliRunner().invoke(validate, ["-c", str(file), *options], env=env or {})
+    return CliRunner().invoke(main, ["validate", "-c", str(file), *options], env=env or {})
 
 
 def test_a_good_file(tmp_path: Path) -> None:
@@ -88,16 +88,16 @@ def test_a_problem_in_json_has_every_field(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_a_configuration_error(tmp_path: Path) -> None:
-    result = CliRunner().invoke(validate, ["--config", str(tmp_path / "none.yaml")])
+    result = CliRunner().invoke(main, ["validate", "--config", str(tmp_path / "none.yaml")])
     assert result.exit_code == 78
     assert "none.yaml: cannot be read: No such file or directory" in result.stderr
 
 
 def test_the_file_may_come_from_the_environment(tmp_path: Path) -> None:
     (tmp_path / "o.yaml").write_text(GOOD)
-    result = CliRunner().invoke(validate, [], env={"OUTRIDER_CONFIG": str(tmp_path / "o.yaml")})
+    result = CliRunner().invoke(main, ["validate"], env={"OUTRIDER_CONFIG": str(tmp_path / "o.yaml")})
     assert result.exit_code == 0
-    assert CliRunner().invoke(validate, []).exit_code == 2
+    assert CliRunner().invoke(main, ["validate"]).exit_code == 2
 
 
 def test_variables_come_from_the_process(tmp_path: Path) -> None:
