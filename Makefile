@@ -1,5 +1,5 @@
 # make demo    the main job at work on this machine      make demo ARGS='--seconds 20'
-# make test    the whole suite, three tests at a time    make test ARGS='tests/tail -k rotation'
+# make test    the whole suite, four tests at a time    make test ARGS='tests/tail -k rotation'
 # make faults  every fault as a story, as a table        make faults ARGS='--scale 10 -k kill'
 # make soak    random faults until something breaks      make soak ARGS='--minutes 60 --seed 7'
 # make bench   how fast, and at which cost per line       make bench ARGS='--size 200MB --jobs google,datadog'
@@ -19,7 +19,7 @@ demo: .venv/.core
 
 test: .venv/.test
 	@.ci/packages || true
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 3)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 4)
 
 faults: .venv/.test
 	@$(BIN)/python -m tests.faults.table $(ARGS)

@@ -1,4 +1,4 @@
-"""Which tests run in one process when several share them (`-n 3`).
+"""Which tests run in one process when several share them (`-n 4`).
 
 A database takes seconds to start, and every process that runs a test of it starts its own. So the tests of a product
 are one group, and so are those of a module that has fixtures for all of it, and the cases of a table; all others go one
