@@ -14,13 +14,13 @@ import contextlib
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import msgspec
 
+from outrider.cli.interrupts import interruptible
 from outrider.cli.options import output_option, url_option
 
 if TYPE_CHECKING:
@@ -181,13 +181,13 @@ def fetch(url: str) -> Ledger:
 
 
 def _watch(url: str, everything: bool, output: str) -> NoReturn:
-    with _screen(everything, output) as show:
+    with interruptible() as pause, _screen(everything, output) as show:
         while True:
             try:
                 show(fetch(url))
             except NoLedgerError as e:  # a collector that reloads or restarts is back soon
                 show(e)
-            time.sleep(EVERY)
+            pause(EVERY)
 
 
 @contextlib.contextmanager

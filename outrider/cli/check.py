@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
+from outrider.cli.interrupts import interruptible
 from outrider.cli.options import config_option, json_option, output_option
 
 if TYPE_CHECKING:
@@ -140,11 +141,12 @@ class _Look:
 
     def watch(self, every: float) -> NoReturn:
         """Until somebody interrupts."""
-        while True:
-            began = self._clock.monotonic()
-            report, reading, _ = self._run()
-            self._print(report, reading)
-            self._clock.wait(self._never, max(began + every - self._clock.monotonic(), 0.0))
+        with interruptible() as pause:
+            while True:
+                began = self._clock.monotonic()
+                report, reading, _ = self._run()
+                self._print(report, reading)
+                pause(max(began + every - self._clock.monotonic(), 0.0))
 
     def _run(self) -> Any:
         from outrider.checks.check import run

@@ -10,15 +10,14 @@ A collector that reloads or restarts is back soon; so once it was there, it is a
 import json
 import os
 import re
-import signal
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 import click
 
+from outrider.cli.interrupts import interruptible
 from outrider.cli.options import output_option, url_option
 
 EXIT_USAGE = 2
@@ -78,25 +77,25 @@ def tap(url: str, namespace: Sequence[str], exporter: Sequence[str], grep: str, 
 
     Exit codes: 0 --count entries were shown, 2 wrong usage, 69 there is nothing to follow, 130 interrupted.
     """
-    # Not KeyboardInterrupt: raised while the garbage collector closes an answer, it would be swallowed with Ctrl-C.
-    # Nothing is lost by leaving at once, for every line is flushed when it is printed.
-    signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
     query = [("namespace", n) for n in namespace] + [("exporter", e) for e in exporter] + [("grep", grep)] * bool(grep)
     page = ("" if "://" in url else "http://") + url.rstrip("/") + "/tap"
     try:
-        _follow(f"{page}?{urlencode(query)}" if query else page, page, count, output)
+        with interruptible() as pause:
+            _follow(f"{page}?{urlencode(query)}" if query else page, page, count, output, pause)
     except TapError as e:
         click.echo(f"outrider tap: {e}", err=True)
         sys.exit(e.code)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
 
 
-def _follow(url: str, page: str, count: int | None, output: str) -> None:
+def _follow(url: str, page: str, count: int | None, output: str, pause: Callable[[float], None]) -> None:
     """Show `count` entries. Raises TapError if there was nothing to follow to begin with."""
     show = _pass_on if output == "json" else _show
     shown, found = 0, False
     while True:
         try:
-            for line in _lines(url, page):
+            for line in _lines(url, page, pause):
                 told = _read(line, page)
                 if "exporters" in told:
                     if not found:
@@ -112,10 +111,10 @@ def _follow(url: str, page: str, count: int | None, output: str) -> None:
             if not found:
                 raise
             _talk(f"{e}; trying again")
-            time.sleep(AGAIN)
+            pause(AGAIN)
 
 
-def _lines(url: str, page: str) -> Iterator[bytes]:
+def _lines(url: str, page: str, pause: Callable[[float], None]) -> Iterator[bytes]:
     """The lines of the page, without blank ones. Raises TapError."""
     import urllib3
 
@@ -125,6 +124,7 @@ def _lines(url: str, page: str) -> Iterator[bytes]:
             _refuse(answer.status, answer.read(4096).decode("utf-8", "replace").strip(), page)
         rest = b""
         while some := answer.read1(1 << 16):
+            pause(0.0)
             *lines, rest = (rest + some).split(b"\n")
             yield from filter(None, lines)
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as e:
