@@ -14,13 +14,14 @@ import contextlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import msgspec
 
-from outrider.cli.interrupts import interruptible
+from outrider.cli.interrupts import farewell
 from outrider.cli.options import output_option, url_option
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ EXIT_OFF = 1
 """The ledger does not balance."""
 EXIT_UNREACHABLE = 69
 """No ledger is to be had (EX_UNAVAILABLE of sysexits.h)."""
-EXIT_INTERRUPTED = 130
 TOP = 20
 EVERY = 2.0
 """Seconds between two looks of --watch."""
@@ -156,8 +156,6 @@ def audit(url: str, everything: bool, watch: bool, output: str) -> None:
     except NoLedgerError as e:
         click.echo(f"outrider audit: {e}", err=True)
         sys.exit(EXIT_UNREACHABLE)
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
     _print(ledger, everything, output)
     sys.exit(0 if ledger.balanced else EXIT_OFF)
 
@@ -181,13 +179,13 @@ def fetch(url: str) -> Ledger:
 
 
 def _watch(url: str, everything: bool, output: str) -> NoReturn:
-    with interruptible() as pause, _screen(everything, output) as show:
+    with _screen(everything, output) as show:
         while True:
             try:
                 show(fetch(url))
             except NoLedgerError as e:  # a collector that reloads or restarts is back soon
                 show(e)
-            pause(EVERY)
+            time.sleep(EVERY)
 
 
 @contextlib.contextmanager
@@ -205,7 +203,7 @@ def _screen(everything: bool, output: str) -> Iterator[Callable[[Ledger | NoLedg
         return
     from rich.live import Live
 
-    with Live(auto_refresh=False, screen=True) as live:
+    with Live(auto_refresh=False, screen=True) as live, farewell(live.stop):
         yield lambda found: live.update(
             str(found) if isinstance(found, NoLedgerError) else _group(found, everything), refresh=True
         )

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from outrider.cli.interrupts import interruptible
 from outrider.cli.options import config_option, json_option, output_option
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 EXIT_UNKNOWN = 3
 EXIT_CONFIG = 78
 """The configuration cannot be used (EX_CONFIG of sysexits.h)."""
-EXIT_INTERRUPTED = 130
 APART = 1.0
 """Seconds between the two runs."""
 NOT_REPORTED = "the server has not reported it"
@@ -71,11 +69,7 @@ def check(ctx: click.Context, name: str, path: str | None, given: tuple[str, ...
     except (CheckError, OSError, ValueError) as e:
         _fail(f"{name}: {e}", EXIT_CONFIG)
     look = _Look(asked, declared, tuple(settings.tags), output == "json")
-    try:
-        code = look.watch(every) if watch else look.once()
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
-    ctx.exit(code)
+    ctx.exit(look.watch(every) if watch else look.once())
 
 
 def _from_file(name: str, path: str) -> tuple[Any, float]:
@@ -141,12 +135,11 @@ class _Look:
 
     def watch(self, every: float) -> NoReturn:
         """Until somebody interrupts."""
-        with interruptible() as pause:
-            while True:
-                began = self._clock.monotonic()
-                report, reading, _ = self._run()
-                self._print(report, reading)
-                pause(max(began + every - self._clock.monotonic(), 0.0))
+        while True:
+            began = self._clock.monotonic()
+            report, reading, _ = self._run()
+            self._print(report, reading)
+            self._clock.wait(self._never, max(began + every - self._clock.monotonic(), 0.0))
 
     def _run(self) -> Any:
         from outrider.checks.check import run

@@ -19,7 +19,6 @@ EXIT_OFF = 1
 """The sums do not balance."""
 EXIT_FAILED = 70
 """A part of the demo failed (EX_SOFTWARE of sysexits.h)."""
-EXIT_INTERRUPTED = 130
 
 
 @click.command()
@@ -60,6 +59,7 @@ def demo(
     import msgspec
 
     from outrider.cli.audit import Ledger, document
+    from outrider.cli.interrupts import EXIT_INTERRUPTED
     from outrider.demo.children import DemoError
     from outrider.demo.run import Options, run
 

@@ -18,7 +18,6 @@ EXIT_FINDINGS = 1
 """Something fails."""
 EXIT_CONFIG = 78
 """The configuration cannot be used (EX_CONFIG of sysexits.h)."""
-EXIT_INTERRUPTED = 130
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
@@ -43,10 +42,7 @@ def doctor(path: str, program: "Program | None", output: str) -> None:
     from outrider.doctor.examination import findings
 
     rights.use()
-    try:
-        usable, found = findings(path, program)
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+    usable, found = findings(path, program)
     failed = any(finding.status == "fail" for finding in found)
     if output == "json":
         document = {"version": 1, "ok": not failed, "findings": [asdict(finding) for finding in found]}

@@ -1,32 +1,38 @@
-"""Ctrl-C where a command goes on until then.
+"""Ctrl-C ends a command at once.
 
-KeyboardInterrupt may be raised where nobody gets it: in the finalizer of an object that is just being thrown away. What
-is raised there Python prints and forgets. So the signal is remembered as well, and asked for at every pause.
+Python would raise KeyboardInterrupt wherever the program is just then: in a finalizer, where it is lost, or in a
+library that holds a lock, for which its clean-up at the end waits for ever (both were seen, with urllib3). What was
+printed has been flushed. Commands that have something to tidy up (`demo`, `intake`, the collectors) have handlers of
+their own.
 """
 
+import os
 import signal
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+EXIT_INTERRUPTED = 130
+"""128 + SIGINT."""
+_farewells: list[Callable[[], None]] = []
+
+
+def leave_at_once() -> None:
+    """From now on, SIGINT ends the program."""
+    signal.signal(signal.SIGINT, _leave)
 
 
 @contextmanager
-def interruptible() -> Iterator[Callable[[float], None]]:
-    """What waits so many seconds, and raises KeyboardInterrupt if there has been one at any time. Main thread only."""
-    seen: list[int] = []
-
-    def handle(number: int, _: object) -> None:
-        seen.append(number)
-        raise KeyboardInterrupt
-
-    def pause(seconds: float) -> None:
-        if not seen:
-            time.sleep(seconds)
-        if seen:
-            raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, handle)
+def farewell(last: Callable[[], None]) -> Iterator[None]:
+    """Within, `last` is done before the program is left: somebody's screen is given back, say."""
+    _farewells.append(last)
     try:
-        yield pause
+        yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        _farewells.remove(last)
+
+
+def _leave(*_: object) -> None:
+    for last in _farewells:
+        with suppress(Exception):
+            last()
+    os._exit(EXIT_INTERRUPTED)

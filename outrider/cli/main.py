@@ -32,8 +32,10 @@ def start() -> None:
     if plain := plainly(sys.argv[1:]):
         follow(*plain)
     else:
+        from outrider.cli.interrupts import leave_at_once
         from outrider.cli.printing import printing
 
+        leave_at_once()
         with printing():
             __getattr__("main")(prog_name="outrider")
 

@@ -23,7 +23,6 @@ EXIT_UNREACHABLE = 69
 """Nobody answers (EX_UNAVAILABLE of sysexits.h)."""
 EXIT_CONFIG = 78
 """The configuration cannot be used (EX_CONFIG of sysexits.h)."""
-EXIT_INTERRUPTED = 130
 
 
 class Asked(NamedTuple):
@@ -127,8 +126,6 @@ def _run(asked: Asked, metrics: bool, send_one: Callable[["Trials", str], "Trial
                 result["read_back"] = _read_back(asked, config, cluster, trial)
     except (UnusableError, PlatformError, OSError) as e:
         _fail(str(e))
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
     if asked.output == "json":
         done = all(map(_done, results))
         click.echo(json.dumps({"version": 1, "ok": done, "exporters": results}, indent=2, ensure_ascii=False))

@@ -11,19 +11,18 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 import click
 
-from outrider.cli.interrupts import interruptible
 from outrider.cli.options import output_option, url_option
 
 EXIT_USAGE = 2
 EXIT_UNREACHABLE = 69
 """There is nothing to follow (EX_UNAVAILABLE of sysexits.h)."""
-EXIT_INTERRUPTED = 130
 SILENCE = 10.0
 """Seconds without even a blank line after which the collector is taken for dead."""
 AGAIN = 1.0
@@ -80,22 +79,19 @@ def tap(url: str, namespace: Sequence[str], exporter: Sequence[str], grep: str, 
     query = [("namespace", n) for n in namespace] + [("exporter", e) for e in exporter] + [("grep", grep)] * bool(grep)
     page = ("" if "://" in url else "http://") + url.rstrip("/") + "/tap"
     try:
-        with interruptible() as pause:
-            _follow(f"{page}?{urlencode(query)}" if query else page, page, count, output, pause)
+        _follow(f"{page}?{urlencode(query)}" if query else page, page, count, output)
     except TapError as e:
         click.echo(f"outrider tap: {e}", err=True)
         sys.exit(e.code)
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
 
 
-def _follow(url: str, page: str, count: int | None, output: str, pause: Callable[[float], None]) -> None:
+def _follow(url: str, page: str, count: int | None, output: str) -> None:
     """Show `count` entries. Raises TapError if there was nothing to follow to begin with."""
     show = _pass_on if output == "json" else _show
     shown, found = 0, False
     while True:
         try:
-            for line in _lines(url, page, pause):
+            for line in _lines(url, page):
                 told = _read(line, page)
                 if "exporters" in told:
                     if not found:
@@ -111,10 +107,10 @@ def _follow(url: str, page: str, count: int | None, output: str, pause: Callable
             if not found:
                 raise
             _talk(f"{e}; trying again")
-            pause(AGAIN)
+            time.sleep(AGAIN)
 
 
-def _lines(url: str, page: str, pause: Callable[[float], None]) -> Iterator[bytes]:
+def _lines(url: str, page: str) -> Iterator[bytes]:
     """The lines of the page, without blank ones. Raises TapError."""
     import urllib3
 
@@ -124,7 +120,6 @@ def _lines(url: str, page: str, pause: Callable[[float], None]) -> Iterator[byte
             _refuse(answer.status, answer.read(4096).decode("utf-8", "replace").strip(), page)
         rest = b""
         while some := answer.read1(1 << 16):
-            pause(0.0)
             *lines, rest = (rest + some).split(b"\n")
             yield from filter(None, lines)
     except (urllib3.exceptions.HTTPError, OSError, ValueError) as e:

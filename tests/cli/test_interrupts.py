@@ -1,30 +1,32 @@
-"""Ctrl-C that comes at a moment when nobody can hear it."""
+"""Ctrl-C, whatever a command is about."""
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
-from outrider.cli.interrupts import interruptible
-
+PROGRAM = """
+import signal, threading, time
+from outrider.cli.interrupts import farewell, leave_at_once
 
 class Last:
-    """An object in whose finalizer the signal comes."""
-
-    def __del__(self) -> None:
+    def __del__(self):
         signal.raise_signal(signal.SIGINT)
 
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_an_interrupt_that_a_finalizer_swallows_is_heard_at_the_next_pause() -> None:
-    with interruptible() as pause:
-        Last()
-        with pytest.raises(KeyboardInterrupt):
-            pause(60.0)
+leave_at_once()
+with farewell(lambda: print("farewell", flush=True)), farewell(lambda: 1 / 0):
+    {moment}
+print("went on", flush=True)
+"""
 
 
-def test_what_was_before_holds_again() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with interruptible() as pause:
-        pause(0.0)
-        assert signal.getsignal(signal.SIGINT) is not before
-    assert signal.getsignal(signal.SIGINT) is before
+@pytest.mark.parametrize(
+    "moment", ["signal.raise_signal(signal.SIGINT)", "Last()", "threading.Thread(target=Last).start(); time.sleep(9)"]
+)
+def test_it_ends_a_command_at_once(moment: str) -> None:
+    """Also in a finalizer, where an exception would be lost; after what was to be done before."""
+    program = PROGRAM.format(moment=moment)
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False)
+    assert (child.returncode, child.stderr) == (128 + signal.SIGINT, "")
+    assert child.stdout == "farewell\n"
