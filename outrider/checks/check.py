@@ -83,6 +83,8 @@ class AnswerError(CheckError):
     """An answer that makes no sense: another product, or a version that is not known."""
 
 
+MAX_MISSING, MAX_KEY = 1000, 200
+"""Things of which it is kept why they could not be read, and characters of their names: a server may make them up."""
 LONGEST = 1024
 """Characters of an attribute: as many as Cloud Monitoring takes of a label. Servers call themselves what they like."""
 
@@ -143,7 +145,9 @@ class Reading:
 
     def lacks(self, key: str, why: str) -> None:
         """What is declared under `key` could not be read this time."""
-        self.missing[key] = why
+        key = key[:MAX_KEY]
+        if key in self.missing or len(self.missing) < MAX_MISSING:
+            self.missing[key] = why
 
     def lacks_all(self, begins: str | tuple[str, ...], why: str) -> None:
         """The same of everything that is declared under a key which begins so."""

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from outrider import config
 from outrider.checks import found
 from outrider.checks.check import (
+    MAX_MISSING,
     AnswerError,
     Check,
     CheckError,
@@ -49,6 +50,8 @@ SPREAD = 15.0
 """Seconds within which every check has had its first turn, however rare they are."""
 JITTER = 1.0
 """Seconds, at most, by which all runs but the first are late."""
+LISTED = 100
+"""Things that are named in a line of the log which says that they could not be read."""
 LAST_RUN = 1.0
 """Seconds that a run that is under way gets when the program ends."""
 
@@ -200,9 +203,12 @@ class CheckRuns:
         """Say once what is declared and cannot be read here; those that lack the same thing together."""
         news = {key: why for key, why in missing.items() if self._missing.get(key) != why}
         for why in dict.fromkeys(news.values()):
-            keys = ", ".join(key for key in news if news[key] == why)
-            log.info("check %s: not read: %s (%s)", self.name, keys, why)
-        self._missing |= news
+            keys = [key for key in news if news[key] == why]
+            more = f" and {len(keys) - LISTED} more" if len(keys) > LISTED else ""
+            log.info("check %s: not read: %s%s (%s)", self.name, ", ".join(keys[:LISTED]), more, why)
+        if len(self._missing) > MAX_MISSING:  # a server that goes on making up names
+            self._missing = {}
+        self._missing |= missing
 
 
 def told_apart(entries: Sequence[config.Check]) -> list[tuple[str, ...]]:

@@ -76,7 +76,10 @@ class OpenmetricsCheck:
         return kind in REPORTED
 
     def _within(self, samples: Iterator[Sample]) -> Iterator[Sample]:
-        return (s for s in samples if self._limits.admit(s.family.name, shared(s)))
+        for sample in samples:
+            labels = shared(sample)
+            if self._limits.admit(sample.family.name, labels, part=len(labels) < len(sample.labels)):
+                yield sample
 
 
 def _selection(metrics: Sequence[str], excluded: Sequence[str]) -> Callable[[str], bool]:

@@ -50,8 +50,10 @@ _SUFFIXES = {
     "info": ("", "_info"),
 }
 _TYPES = {*_SUFFIXES, "gauge", "stateset", "unknown", "untyped"}
-_CACHED = 1000
-"""Label sets whose text is remembered: many metrics of an endpoint are told apart by the same ones."""
+_CACHED = 100_000
+"""Characters of label sets that are remembered: many metrics of an endpoint are told apart by the same ones."""
+_HELP = 1000
+"""Characters that are kept of a description."""
 
 
 class FormatError(ValueError):
@@ -113,6 +115,7 @@ def samples(
     read = _OPENMETRICS_SAMPLE.fullmatch if openmetrics else _TEXT_SAMPLE.fullmatch
     unit = 1_000_000_000 if openmetrics else 1_000_000
     known: dict[str, Attributes] = {}
+    cached = 0
     ended = False
     for number, line in enumerate(lines, 1):
         if not line or line.isspace():
@@ -134,8 +137,10 @@ def samples(
             continue
         labels = known.get(text or "")
         if labels is None:
-            if len(known) >= _CACHED:
+            cached += len(text or "")
+            if cached > _CACHED:
                 known.clear()
+                cached = len(text or "")
             labels = known[text or ""] = _labels(text or "", number, line)
         if "_" in value:  # which Python takes for a number
             raise FormatError(_at(number, line))
@@ -156,7 +161,7 @@ def _described(family: Family, line: str, number: int) -> Family:
     if not family.called(name):
         family = Family.stated(name)
     if what == "HELP":
-        family.help = _unescaped(said)
+        family.help = _unescaped(said[:_HELP])
     elif what == "UNIT":
         family.unit = said.strip()
     elif (said := said.strip()) in _TYPES:

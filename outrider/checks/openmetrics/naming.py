@@ -27,6 +27,8 @@ _GOOGLE_SPELLING = {ENDPOINT: "endpoint", "endpoint": "exported_endpoint"}
 """As Prometheus has it with a label that is called like one of the target's."""
 _UNITS = {"seconds": ("second", "s"), "bytes": ("byte", "By")}
 """Units by what names end with, as Datadog and as UCUM have them."""
+_REMEMBERED = 20_000
+"""Metrics. An endpoint that goes on making up names would fill the memory with those that it has left behind."""
 _STRANGE = re.compile(r"[^a-zA-Z0-9_.]")
 
 
@@ -66,6 +68,8 @@ class Names:
         key = (family.name, family.type, f"{kind} {part}")
         made = self._made.get(key)
         if made is None:
+            if len(self._made) >= _REMEMBERED:
+                self._made.clear()
             counted = part in ("count", "bucket")
             units = ("", "1") if counted else _units(family)
             made = self._made[key] = Metric(
