@@ -15,6 +15,7 @@ because its points have become too old, and what is left when the program ends. 
 
 import logging
 import threading
+from collections import Counter as Counts
 from collections import deque
 from collections.abc import Iterable, Sequence
 
@@ -52,7 +53,7 @@ class Meter:
         """When that began, in monotonic seconds."""
         self._most, self._gather, self._clock, self._counters = most, gather, clock, counters
         self._inbox: deque[Report] = deque()
-        self._waiting = 0  # points in the inbox
+        self._waiting: Counts[str] = Counts()  # points in the inbox, by namespace
         self._queue: deque[Payload] = deque()
         self._bytes = 0
         self._encode_at = self._send_at = 0.0  # not before, in monotonic seconds
@@ -83,12 +84,21 @@ class Meter:
                 self._lose_reports([report], "ended")
                 return
             self._inbox.append(report)
-            self._waiting += len(report.points) + len(report.recent)
-            while self._waiting > INBOX and len(self._inbox) > 1:
-                oldest = self._inbox.popleft()
-                self._waiting -= len(oldest.points) + len(oldest.recent)
-                self._lose_reports([oldest], "inbox")
+            self._waiting[report.subject.namespace] += _points_of(report)
+            while self._waiting.total() > INBOX and len(self._inbox) > 1:
+                self._make_room()
         self._wake.set()
+
+    def _make_room(self) -> None:
+        """Give up the oldest report of the namespace that has most points here: one that floods loses its own. What has
+        just come is not given up for its size.
+        """
+        older = [report.subject.namespace for report in self._inbox][:-1]
+        place = older.index(max(older, key=self._waiting.__getitem__))
+        oldest = self._inbox[place]
+        del self._inbox[place]
+        self._waiting[oldest.subject.namespace] -= _points_of(oldest)
+        self._lose_reports([oldest], "inbox")
 
     def health(self) -> str | None:
         """None, or why this will not go on by itself."""
@@ -171,7 +181,7 @@ class Meter:
                 return
             reports = list(self._inbox)
             self._inbox.clear()
-            self._waiting = 0
+            self._waiting.clear()
             self._encode_at = self._clock.monotonic() + self._gather
         try:
             payloads = self.destination.encode(reports)
@@ -304,3 +314,7 @@ class Meter:
             exporter=self.name,
             what=what,
         )
+
+
+def _points_of(report: Report) -> int:
+    return len(report.points) + len(report.recent)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -153,6 +154,15 @@ def test_reports_that_pile_up_during_a_request_are_bounded_too(rig: Rig) -> None
     assert rig.count("points_given_up", reason="inbox", what="service_checks") == 2
     rig.turns(1.0)
     assert rig.destination.stored == [3]
+
+
+def test_a_tenant_that_floods_loses_what_is_its_own(rig: Rig) -> None:
+    rig.offer(1)
+    for number in range(2, 8):
+        of = report(number, INBOX // 4)
+        rig.meter.offer(replace(of, subject=replace(of.subject, namespace="flood")))
+    rig.turns(1.0)
+    assert rig.destination.stored == [1, 5, 6, 7]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,10 @@ REMEMBERED = 3600.0
 """Seconds for which the last value of a series is remembered."""
 MAX_SERIES = 200_000
 """Series that are remembered; each takes half a kilobyte."""
+QUIET = 60.0
+"""Seconds after which a series gives its place to a new one, if there is no other: whoever makes up new labels all the
+time is not to keep everybody else's new series out for an hour.
+"""
 
 
 class OutOfOrderError(Exception):
@@ -66,7 +70,7 @@ class Growth:
         """
         last = self._last.pop(series, None)
         if last is None and len(self._last) >= MAX_SERIES:
-            raise TooManySeriesError
+            self._make_room()
         self._last[series] = _Last(value, time, self._clock.monotonic())
         if last is not None and time <= last.time:
             raise OutOfOrderError
@@ -74,6 +78,13 @@ class Growth:
         if start is not None and reported < start <= time:
             return Grown(value, (time - start) / 1e9, True)
         return None if last is None else Grown(value - last.value, (time - last.time) / 1e9, False)
+
+    def _make_room(self) -> None:
+        """Raises TooManySeriesError if all of them are in use."""
+        longest = next(iter(self._last))
+        if self._last[longest].seen > self._clock.monotonic() - QUIET:
+            raise TooManySeriesError
+        del self._last[longest]
 
     def forget(self) -> None:
         """Let go what was not seen for too long. To be called before the values of a run are compared."""

@@ -48,6 +48,10 @@ FORGET_EVERY = 3600.0
 """Seconds after which series that have had no points for too long are looked for."""
 REMEMBERED = 200_000
 """Series whose last points are remembered; a monitored resource can have as many (monitoring/quotas)."""
+QUIET, LOOK = 60, 15.0
+"""Seconds after which a series gives its place to a new one, if there is no other: whoever makes up new labels all the
+time is not to keep everybody else's new series out for a day. And seconds between two looks for such.
+"""
 
 _REASONS = {
     "not_finite": "is no number that a point can have",
@@ -114,6 +118,7 @@ class StackdriverMetrics:
         self._series: dict[bytes, _Series] = {}
         self._found: dict[_Point, _Series] = {}  # the same, by what a point says of itself
         self._forget_at = clock.monotonic() + FORGET_EVERY
+        self._room_at = 0.0  # when it may be looked for again
         self._said: set[str] = set()
         self._left_out = {
             reason: counters.counter(
@@ -198,7 +203,7 @@ class StackdriverMetrics:
         series = self._found.get(key)
         if series is None:
             if len(self._found) >= REMEMBERED:
-                raise NoValueError("too_many_series")
+                self._make_room()
             head = self._head(point, name, tags, of)  # two that differ in what is not written are one
             series = self._found[key] = self._series.setdefault(head, _Series(head))
         if series.time and point.time - series.time < SPACING:
@@ -216,12 +221,23 @@ class StackdriverMetrics:
         form = f'"metricKind":"{name.kind}","valueType":"{name.value_type}"'.encode()
         return b'{"metric":%b,"resource":%b,%b,"points":[' % (metric, of, form)
 
+    def _make_room(self) -> None:
+        """Raises NoValueError if all series that are remembered are in use."""
+        if self._clock.monotonic() >= self._room_at:
+            self._room_at = self._clock.monotonic() + LOOK
+            self._let_go(QUIET)
+        if len(self._found) >= REMEMBERED:
+            raise NoValueError("too_many_series")
+
     def _forget(self) -> None:
         """Let go, now and then, the series whose last point is too old to be in the way of another."""
-        if self._clock.monotonic() < self._forget_at:
-            return
-        self._forget_at = self._clock.monotonic() + FORGET_EVERY
-        limit = (self._clock.now() - PAST) * 1e9
+        if self._clock.monotonic() >= self._forget_at:
+            self._forget_at = self._clock.monotonic() + FORGET_EVERY
+            self._let_go(PAST)
+
+    def _let_go(self, age: float) -> None:
+        """Forget the series whose last point is older than so many seconds."""
+        limit = (self._clock.now() - age) * 1e9
         self._series = {head: series for head, series in self._series.items() if series.time >= limit}
         self._found = {key: series for key, series in self._found.items() if series.time >= limit}
 

@@ -286,6 +286,18 @@ def test_a_total_too_many_is_counted_and_those_known_go_on(monkeypatch: pytest.M
     assert made.series(report(point(COUNT, 1, NOW + 3616, db="2"), point(COUNT, 2, NOW + 3617, db="2"))) != []
 
 
+def test_labels_that_are_made_up_all_the_time_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("outrider.exporters.datadog.growth.MAX_SERIES", 8)
+    made, known = Converted(), point(COUNT, 1, db="known")
+    made.series(report(known))
+    for i in range(1, 20):
+        made.at(NOW + 15 * i)
+        odd = point(COUNT, 1, NOW + 15 * i, db=str(i))
+        [grown] = made.series(report(point(COUNT, 1 + i, NOW + 15 * i, db="known"), odd))
+        assert grown.value == 1
+    assert made.left_out() == {}
+
+
 @pytest.mark.parametrize(("age", "kept"), [(0, True), (600, True), (601, False)])
 def test_service_checks(age: int, kept: bool) -> None:
     made = Converted(tags=("env:prod",))

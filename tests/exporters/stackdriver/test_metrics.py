@@ -404,6 +404,14 @@ def test_series_without_points_for_a_day_make_room(out: Exporting, monkeypatch: 
         out.clock.advance(1000)
 
 
+def test_labels_that_are_made_up_all_the_time_keep_nobody_out(out: Exporting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("outrider.exporters.stackdriver.metrics.REMEMBERED", 8)
+    for i in range(20):
+        points = (point(CLIENTS, i, out.clock.now() - NOW, (("db", db),)) for db in ("known", str(i)))
+        assert [p.items for p in out.encode(report(*points))] == [2]
+        out.clock.advance(15)
+
+
 def test_metrics_that_change_all_the_time_have_an_end(out: Exporting, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("outrider.exporters.stackdriver.metrics.REMEMBERED", 3)
     payloads = out.encode(report(*(point(CLIENTS, i, 0, (("db", str(i)),)) for i in range(5))))
