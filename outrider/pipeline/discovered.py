@@ -5,9 +5,10 @@ One thread looks at the pods whenever one has changed, and once a second. It kno
 
     pods  ->  targets, each due every so many seconds  ->  lanes  ->  pool  ->  report -> the pod's route
 
-What keeps one target from the others: a run has its own thread; a pod has no more than a few at a time; targets that
-were slow or did not answer share a part of the threads only, so that for the others there always are some; and a run
-that is not back long after its timeout is written off, with its thread, until it comes back.
+What keeps one target from the others: a run has its own thread; a pod has no more than a few at a time, and all pods
+of a namespace no more than half of them; targets that were slow or did not answer share a part of the threads only, so
+that for the others there always are some; and a run that is not back long after its timeout is written off, with its
+thread, until it comes back.
 
 A pod that has begun to be checked goes on to be when it is not ready any more: that is when its numbers are wanted.
 What is wrong with an annotation is told to the pod's owner, once, in the pod's own log (`notes.py`), and counted.
@@ -34,12 +35,12 @@ log = logging.getLogger(__name__)
 
 LOOK = 1.0
 """Seconds between two looks at the pods, if nobody says that one has changed."""
-MAX_TARGETS = 200
-"""Checks of pods on one node."""
-AT_ONCE, SLOW_AT_ONCE, OF_A_POD = 24, 16, 2
-"""Runs under way at a time: of all targets, of those that were slow, and of one pod. As many again of all, and of a
-pod, may be written off.
-"""
+MAX_TARGETS, MAX_OF_A_NAMESPACE = 300, 200
+"""Checks of pods on one node, and of pods of one namespace there."""
+AT_ONCE, OF_A_NAMESPACE, OF_A_POD = 24, 12, 2
+"""Runs under way at a time: of all targets, of one namespace and of one pod. As many again may be written off."""
+SLOW_AT_ONCE, SLOW_OF_A_NAMESPACE = 16, 8
+"""Those among them that were slow, of all targets and of one namespace."""
 FIRST_WITHIN = 1.0
 """Seconds within which a new target has its first run; they are spread over it."""
 LAST_RUN = 1.0
@@ -142,10 +143,10 @@ class Discovered:
             present = {}  # addresses may be other pods' by now
         for uid in self._asking.keys() - {uid for uid, pod in present.items() if pod.endpoint is not None}:
             self._end(self._asking.pop(uid), ())
-        room = len(self._all()) < MAX_TARGETS
         for uid, pod in present.items():
             asking = self._asking.get(uid)
-            if pod.endpoint is not None and (asking is None or asking.pod is not pod or (room and asking.crowded_out)):
+            news = asking is None or asking.pod is not pod or (asking.crowded_out and self._room(pod.namespace) > 0)
+            if pod.endpoint is not None and news:
                 asking = self._asking.setdefault(uid, _Asking(pod))
                 asking.pod = pod
                 try:
@@ -180,15 +181,18 @@ class Discovered:
         self._end(asking, wanted)
         known = [one.target for one in asking.targets]
         new = [target for target in wanted if target not in known]
-        room = max(MAX_TARGETS - len(self._all()), 0)
-        crowded_out = [
-            Fault(target.key, f"{target.check}: this node runs {MAX_TARGETS} checks of pods already", target.container)
-            for target in new[room:]
-        ]
+        room = self._room(pod.namespace)
+        full = f"this node runs {MAX_TARGETS} checks of pods already, or {MAX_OF_A_NAMESPACE} of this namespace"
+        crowded_out = [Fault(one.key, f"{one.check}: {full}", one.container) for one in new[room:]]
         asking.crowded_out = bool(crowded_out)
         asking.targets += [self._runs(asking, target) for target in new[:room]]
         asking.faults = (*found.faults, *crowded_out)
         self._say(pod, asking.faults)
+
+    def _room(self, namespace: str) -> int:
+        """How many checks more there may be of pods of `namespace`."""
+        of_it = [one for one in self._all() if one.namespace == namespace]
+        return max(min(MAX_TARGETS - len(self._all()), MAX_OF_A_NAMESPACE - len(of_it)), 0)
 
     def _runs(self, asking: _Asking, target: Target) -> TargetRuns:
         pod = asking.pod
@@ -283,11 +287,14 @@ class Discovered:
 
 def _has_room(one: TargetRuns, active: list[TargetRuns], busy: list[TargetRuns]) -> bool:
     """Whether a run may be started beside those `active`, and those that are written off and have not come back."""
-    slow = sum(other.slow for other in active)
+    own = [other for other in active if other.namespace == one.namespace]
+    slow, own_slow = sum(other.slow for other in active), sum(other.slow for other in own)
     return (
         len(active) < AT_ONCE
         and len(busy) < 2 * AT_ONCE
-        and not (one.slow and slow >= SLOW_AT_ONCE)
+        and len(own) < OF_A_NAMESPACE
+        and sum(other.namespace == one.namespace for other in busy) < 2 * OF_A_NAMESPACE
+        and not (one.slow and (slow >= SLOW_AT_ONCE or own_slow >= SLOW_OF_A_NAMESPACE))
         and sum(other.uid == one.uid for other in active) < OF_A_POD
         and sum(other.uid == one.uid for other in busy) < 2 * OF_A_POD
     )

@@ -45,7 +45,8 @@ class TargetRuns:
     ) -> None:
         self.target, self.due, self.deadline = target, first, 0.0
         known = pod()
-        self.uid, self.name = known.uid, f"{target.check} of {known.namespace}/{known.name}/{target.container}"
+        self.uid, self.namespace = known.uid, known.namespace
+        self.name = f"{target.check} of {known.namespace}/{known.name}/{target.container}"
         self.slow = self.busy = False
         self._node, self._pod, self._hand_on, self._say = node, pod, hand_on, say
         self._clock, self._counters = clock, counters

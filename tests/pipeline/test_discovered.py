@@ -178,6 +178,21 @@ def test_hung_servers_delay_nobody(redis_port: int) -> None:
         assert time.monotonic() - began < 5, "nobody waits for those that hang"
 
 
+def test_a_namespace_whose_servers_hang_for_the_first_time_delays_no_other(redis_port: int) -> None:
+    """More of them than there may be runs at a time, and not one has come back: nobody knows yet that they are slow."""
+    rig = Rig()
+    with raw_server(silent) as where:
+        port = int(where.rpartition(":")[2])
+        hung = [redis_pod(port, f"h{i}", "127.0.0.1", more=", timeout: 60s") for i in range(discovered.AT_ONCE + 6)]
+        rig.put(*hung)
+        rig.discovered.start()
+        until(lambda: sum(one.active for one in rig.discovered._all()) == discovered.OF_A_NAMESPACE)
+        rig.put(replace(redis_pod(redis_port, "good"), namespace="another"))
+        until(lambda: len(rig.of("good")) >= 5, timeout=10)
+        assert not any(rig.of(pod.uid, status) for pod in hung for status in Status)
+    rig.discovered.stop()
+
+
 class Stubborn:
     """A check that does not keep its time."""
 
@@ -346,13 +361,18 @@ def test_a_check_that_cannot_be_made_is_told_and_tried_again(rig: Rig, monkeypat
     until(lambda: rig.of("u1", Status.CRITICAL)), "there is more of it, and nobody listens at port 1"
 
 
-def test_a_node_has_only_so_many_checks(rig: Rig, redis_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discovered, "MAX_TARGETS", 1)
+@pytest.mark.parametrize("limit", ["MAX_TARGETS", "MAX_OF_A_NAMESPACE"])
+def test_a_node_has_only_so_many_checks(rig: Rig, redis_port: int, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setattr(discovered, limit, 1)
     rig.put(redis_pod(redis_port, "u1"))
     until(lambda: rig.of("u1"))
     rig.put(redis_pod(redis_port, "u2", "127.0.0.3"))
     until(lambda: rig.told)
-    assert rig.told[0][2] == f"{OURS}: redis: this node runs 1 checks of pods already"
+    assert rig.told[0][2].startswith(f"{OURS}: redis: this node runs ")
+    others = replace(redis_pod(redis_port, "u3", "127.0.0.3"), namespace="another")
+    rig.put(others)
+    until(lambda: len(rig.told) == 2 if limit == "MAX_TARGETS" else rig.of("u3"))
+    rig.remove("u3")
     rig.remove("u1")
     until(lambda: rig.of("u2"))
     assert rig.gauge("outrider_pod_annotation_faults") == {}
