@@ -145,9 +145,10 @@ class Explanation:
         exporter = self._config.exporters[name]
         shown: Shown = {"name": name, "kind": exporter.kind}
         if isinstance(exporter, Datadog):
-            from outrider.exporters.datadog.tags import subject_tags
+            from outrider.exporters.datadog.tags import exported, subject_tags, whose
 
-            shown["tags"] = [*subject_tags(subject, self._cluster), *target.settings.tags, *exporter.tags]
+            own = subject_tags(subject, self._cluster)
+            shown["tags"] = [*own, *exported(target.settings.tags, own, whose(own)), *exporter.tags]
         elif isinstance(exporter, Stackdriver | Console):
             from outrider.exporters.stackdriver.series import metric_labels, resource
 

@@ -13,7 +13,9 @@ Datadog reckons percentiles, a histogram is the values that were counted, as far
 between them, those above all bounds at the last one (as the OpenTelemetry exporter of Datadog takes them).
 
 A series is told by its name, host and tags: those of the pod, which its logs have too, the configured ones, the check's
-constant ones and its attributes.
+constant ones and its attributes. Whose something is, the pod's tags say alone: what a check, or an endpoint with such a
+label, calls `kube_namespace` becomes `exported_kube_namespace`, as Prometheus has it with labels that are called like
+the target's.
 """
 
 import math
@@ -23,7 +25,7 @@ from typing import NamedTuple
 
 from outrider.exporters.datadog.growth import Grown, Growth, OutOfOrderError, TooManySeriesError
 from outrider.exporters.datadog.names import MAX_METRIC_TAG, metric_name, metric_tag
-from outrider.exporters.datadog.tags import subject_tags
+from outrider.exporters.datadog.tags import exported, subject_tags, whose
 from outrider.model.clock import Clock
 from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
@@ -81,6 +83,13 @@ class Told(NamedTuple):
     def time(self) -> int:
         """Seconds since 1970."""
         return self.what.time // NANOSECONDS
+
+
+class _About(NamedTuple):
+    """The tags of everything in a report, and the keys of those among them that say whose it is."""
+
+    tags: tuple[str, ...]
+    whose: frozenset[str]
 
 
 class _Reading(NamedTuple):
@@ -147,20 +156,19 @@ class Conversion:
     def _host(self, report: Report) -> str:
         return report.subject.node or self._cluster.node
 
-    def _common(self, report: Report) -> tuple[str, ...]:
-        """The tags of everything in a report."""
-        own = (
-            metric_tag(tag) for tag in (*subject_tags(report.subject, self._cluster, report.cardinality), *report.tags)
-        )
-        return tuple(dict.fromkeys((*own, *self._tags)))
+    def _common(self, report: Report) -> _About:
+        own = tuple(map(metric_tag, subject_tags(report.subject, self._cluster, report.cardinality)))
+        of_pod = _About(own, whose(own))
+        said = exported(map(metric_tag, report.tags), *of_pod)
+        return of_pod._replace(tags=tuple(dict.fromkeys((*own, *said, *self._tags))))
 
-    def _with(self, common: tuple[str, ...], pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-        """`common` and `pairs`. Nothing is said of an empty value: a label without a value is none (the data model of
-        Prometheus), and a tag cannot end with a colon.
+    def _with(self, common: _About, pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+        """The tags of `common`, and `pairs`. Nothing is said of an empty value: a label without a value is none (the
+        data model of Prometheus), and a tag cannot end with a colon.
         """
         own = [f"{key}:{value}" for key, value in pairs if value]
         self._shed.add(sum(len(tag) > MAX_METRIC_TAG for tag in own))
-        return tuple(dict.fromkeys((*common, *map(metric_tag, own))))
+        return tuple(dict.fromkeys((*common.tags, *exported(map(metric_tag, own), *common))))
 
     def _in_time(self, time: int, oldest: int) -> bool:
         age = self._clock.now() - time / NANOSECONDS
@@ -170,7 +178,7 @@ class Conversion:
             self._left_out["too_far_ahead"].add()
         return -LATEST <= age <= oldest
 
-    def _of_recent(self, recent: Recent, host: str, common: tuple[str, ...]) -> list[Series]:
+    def _of_recent(self, recent: Recent, host: str, common: _About) -> list[Series]:
         """What came within an interval: as it is, or per second."""
         to, value = recent.name, recent.value
         tags = self._tags_of(to, recent.attributes, common)
@@ -180,11 +188,11 @@ class Conversion:
         series = Series("", to.type, by, 0, round(value.seconds), host, tags, to.unit)
         return self._if_good(to.name, by, series, recent.time)
 
-    def _tags_of(self, to: DatadogName, attributes: Attributes, common: tuple[str, ...]) -> tuple[str, ...]:
+    def _tags_of(self, to: DatadogName, attributes: Attributes, common: _About) -> tuple[str, ...]:
         spelled = ((to.spelling.get(key, key), value) for key, value in attributes)
         return self._with(common, (*to.tags, *((key, value) for key, value in spelled if key is not None)))
 
-    def _of_point(self, point: Point, to: DatadogName, host: str, common: tuple[str, ...]) -> list[Series]:
+    def _of_point(self, point: Point, to: DatadogName, host: str, common: _About) -> list[Series]:
         tags = self._tags_of(to, point.attributes, common)
         reading = _Reading(point, to.name, to, host, tags)
         if isinstance(point.value, Histogram):

@@ -28,7 +28,8 @@ what Datadog makes of characters that it does not allow. Nothing else is changed
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -80,6 +81,8 @@ _OF_PODS = frozenset({"pod_name", "kube_ownerref_name", "kube_job"})
 """Tags that are others for every pod of a workload: the Agent's orchestrator cardinality (docs.datadoghq.com,
 containers/kubernetes/tag)."""
 
+_NOT_IN_TAG = re.compile(r"[^a-z0-9_./-]")
+"""Becomes an underscore (docs.datadoghq.com/getting_started/tagging)."""
 _REPLICA_SET = re.compile(r"(.*)-(?:[0-9]{3,}|[bcdfghjklmnpqrstvwxz2456789]{3,})", re.DOTALL)
 _CRON_JOB = re.compile(r"(.*)-[0-9]{3,}", re.DOTALL)
 
@@ -139,6 +142,27 @@ def subject_tags(subject: Subject, cluster: Cluster, cardinality: Cardinality = 
     found = [*_known(stream, subject.details, cluster), *_asked(stream, subject.details, [])]
     left_out = {"": _OF_RUNS_AND_FILES, "high": _OF_FILES, "low": _OF_RUNS_AND_FILES | _OF_PODS}
     return [tag for tag in found if tag.partition(":")[0] not in left_out.get(cardinality, _OF_RUNS_AND_FILES)]
+
+
+def whose(tags: Iterable[str]) -> frozenset[str]:
+    """The keys of those among `tags` that say whose something is."""
+    keys = {tag.partition(":")[0] for tag in tags}
+    return frozenset(key for key in keys if key == "pod_name" or key.startswith("kube_"))
+
+
+def exported(tags: Iterable[str], own: Collection[str], keys: Collection[str]) -> Iterator[str]:
+    """`tags`, under another name where they have another value than `own` for one of `keys`: what a pod's server says
+    must not pass for another pod's.
+    """
+    for tag in tags:
+        taken = _stored(tag.partition(":")[0]) in keys and tag not in own
+        yield f"exported_{tag}" if taken else tag
+
+
+@lru_cache(maxsize=1000)  # labels are called the same all over again
+def _stored(key: str) -> str:
+    """A key as Datadog has it: in small letters, without odd signs, and beginning with a letter."""
+    return _NOT_IN_TAG.sub("_", key.lower()).lstrip("_0123456789-./")
 
 
 def _limited(tags: Iterable[str]) -> tuple[list[str], int]:

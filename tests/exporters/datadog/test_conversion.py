@@ -1,6 +1,7 @@
 """What Datadog gets of what servers report, as tables: one row is one history of a series and what comes out."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -296,6 +297,33 @@ def test_labels_that_are_made_up_all_the_time_keep_nobody_out(monkeypatch: pytes
         [grown] = made.series(report(point(COUNT, 1 + i, NOW + 15 * i, db="known"), odd))
         assert grown.value == 1
     assert made.left_out() == {}
+
+
+SPOOFS = [
+    ({"kube_namespace": "bank"}, {"exported_kube_namespace:bank"}),
+    ({"Kube_Namespace": "bank"}, {"exported_Kube_Namespace:bank"}),
+    ({"_kube_namespace": "bank"}, {"exported__kube_namespace:bank"}),
+    ({"pod_name": "web-1"}, {"exported_pod_name:web-1"}),
+    ({"kube_stateful_set": "vault"}, {"exported_kube_stateful_set:vault"}),
+    ({"kube_namespace": "shop"}, set[str]()),
+    ({"namespace": "bank", "kube_service": "web"}, {"namespace:bank", "kube_service:web"}),
+]
+
+
+@pytest.mark.parametrize(("said", "told"), SPOOFS, ids=[" ".join(f"{k}={v}" for k, v in s.items()) for s, _ in SPOOFS])
+def test_nothing_that_a_server_says_passes_for_another_pods(said: dict[str, str], told: set[str]) -> None:
+    made = Converted()
+    pod = Pod("u-1", "web-0", "shop", owner=Owner("StatefulSet", "web"))
+    subject = replace(SUBJECT, details=pod)
+    pairs = tuple(said.items())
+    check, event = ServiceCheck("x", Status.OK, ns(NOW), pairs), Event("t", "x", ns(NOW), tags=pairs)
+    of = report(point(GAUGE, 1, **said), subject=subject, service_checks=(check,), events=(event,))
+    tagged = report(point(GAUGE, 1), subject=subject, tags=tuple(f"{key}:{value}" for key, value in pairs))
+    found = [*made.series(of, tagged), *made.conversion.service_checks([of]), *made.conversion.events([of])]
+    [usual] = made.series(report(point(GAUGE, 1), subject=subject))
+    assert [set(one.tags) - set(usual.tags) for one in found] == [told] * 4
+    [of_no_pod] = made.series(report(point(GAUGE, 1, **said), subject=Subject("node-1")))
+    assert {f"{key}:{value}" for key, value in pairs} <= set(of_no_pod.tags), "it may say whose it is"
 
 
 @pytest.mark.parametrize(("age", "kept"), [(0, True), (600, True), (601, False)])
