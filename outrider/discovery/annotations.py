@@ -36,6 +36,9 @@ MAX_LENGTH = 32 << 10
 seconds to understand, and every other pod would wait for it.
 """
 _EXCLUDE = ("exclude", "metrics_exclude")
+_ASKING = ("checks", "check_names", "init_configs", "instances")
+_KNOWN = (*_ASKING, *_EXCLUDE, "logs_exclude", "logs", "tags", "tolerate-unready", "check.id")
+"""The last parts of Datadog's annotations of pods."""
 _TRUE = frozenset({"1", "t", "T", "true", "True", "TRUE"})
 
 
@@ -68,7 +71,8 @@ def _outrider(annotations: Mapping[str, str], _containers: Sequence[str]) -> Ite
         return
     except YamlError as e:
         hint = f"; {e.fault.hint}" if e.fault.hint else ""
-        yield Fault(OUTRIDER, f"line {e.fault.line}: {e.fault.message}{hint}")
+        at = f"line {e.fault.line}: {e.fault.message}{hint}"
+        yield Fault(OUTRIDER, at if e.fault.line else "is empty; [] asks for nothing")
         return
     for fault in faults:
         yield Fault(OUTRIDER, f"line {fault.line}: {fault.message}")
@@ -97,6 +101,7 @@ def _outrider(annotations: Mapping[str, str], _containers: Sequence[str]) -> Ite
 def _datadog(annotations: Mapping[str, str], containers: Sequence[str]) -> Iterator[Wish | Fault]:
     renamed = {_get(annotations, f"{name}.check.id")[1] or name: name for name in containers}
     named = [m for key in sorted(annotations) if (m := _DATADOG.fullmatch(key))]
+    yield from _misspelled(annotations)
     for identifier in dict.fromkeys(m[1] for m in named):
         keys = [m[0] for m in named if m[1] == identifier]
         container = renamed.get(identifier)
@@ -111,6 +116,19 @@ def _datadog(annotations: Mapping[str, str], containers: Sequence[str]) -> Itera
             yield from _of_container(annotations, identifier, container)
         except FaultError as e:
             yield Fault(keys[0], str(e), container)
+
+
+def _misspelled(annotations: Mapping[str, str]) -> Iterator[Fault]:
+    """Keys of Datadog's that are nearly those which ask for a check."""
+    for key in sorted(annotations):
+        domain, _, of = key.partition("/")
+        if not key.startswith(PREFIXES) or _DATADOG.fullmatch(key) or key.endswith(".check.id"):
+            continue
+        name = of.rpartition(".")[2]
+        if name in _ASKING:  # without a container
+            yield Fault(key, f"is of no container: it is called {domain}/<container>.{name}")
+        elif name not in _KNOWN and (hint := nearest(name, _KNOWN)):
+            yield Fault(key, f"there is no such annotation; {hint}")
 
 
 def _of_container(annotations: Mapping[str, str], identifier: str, container: str) -> Iterator[Wish | Fault]:
@@ -196,9 +214,11 @@ def _prometheus(annotations: Mapping[str, str], _containers: Sequence[str]) -> I
         if scrape.lower() not in ("false", "f", "0", "no", ""):
             yield Fault(key, f'is "{scrape[:40]}", expected "true" or "false"')
         return
-    port = annotations.get(f"{PROMETHEUS}port", "%%port%%")
-    path = annotations.get(f"{PROMETHEUS}path", "/metrics")
-    scheme = annotations.get(f"{PROMETHEUS}scheme", "http")
+    # What is empty is not said: templates write an annotation with nothing in it, and Prometheus' configurations ask
+    # for something in it.
+    port = annotations.get(f"{PROMETHEUS}port") or "%%port%%"
+    path = annotations.get(f"{PROMETHEUS}path") or "/metrics"
+    scheme = annotations.get(f"{PROMETHEUS}scheme") or "http"
     if port != "%%port%%" and not (port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 65536):
         yield Fault(f"{PROMETHEUS}port", f'is "{port[:40]}", expected a number from 1 to 65535')
     elif scheme not in ("http", "https"):

@@ -15,7 +15,7 @@ from outrider.model.pod import Endpoint, Inside, Port
 
 ASKING = re.compile(
     r"outrider\.io/(?!(?:route|sidecar-(?:config|container|logs))$).+"  # one that is spelled wrong, too
-    r"|(?:ad|service-discovery)\.datadoghq\.com/.+\.(?:checks|check_names|init_configs|instances)"
+    r"|(?:ad|service-discovery)\.datadoghq\.com/(?!(?:.+\.)?(?:logs|tags|(?:logs_|metrics_)?exclude)$).+"
     r"|prometheus\.io/scrape"
 )
 """Annotations that may ask for checks; what they say is understood in `outrider.discovery`."""

@@ -81,7 +81,7 @@ FIRST_FORM = {
         ({**FIRST_FORM, CACHE_CHECKS: '{"redisdb": {"instances": [{"port": 7}]}}'}, "redis", "cache", {"port": 7}),
         # Prometheus
         (
-            {"prometheus.io/scrape": "true", "prometheus.io/port": "9113"},
+            {"prometheus.io/scrape": "true", "prometheus.io/port": "9113", "prometheus.io/path": ""},
             "openmetrics",
             "web",
             {"url": f"http://{IP}:9113/metrics"},
@@ -135,6 +135,9 @@ def test_an_ipv6_address_stands_in_brackets_where_it_has_to() -> None:
         {**FIRST_FORM, "ad.datadoghq.com/cache.metrics_exclude": "true"},
         {"outrider.io/route": "gold", "outrider.io/owner": "me"},
         {"ad.datadoghq.com/web.logs": "[]", "ad.datadoghq.com/tags": "{}"},
+        {"ad.datadoghq.com/web.check.id": "x", "ad.datadoghq.com/tolerate-unready": "true"},
+        {"ad.datadoghq.com/web.tags": "{}", "ad.datadoghq.com/web.logs_exclude": "true"},
+        {"ad.datadoghq.com/apm.enabled": "true"},
     ],
 )
 def test_nothing_is_asked_for_and_nothing_is_wrong(annotations: dict[str, str]) -> None:
@@ -165,7 +168,8 @@ def test_a_pod_has_only_so_many_checks() -> None:
 
 WRONG = [
     ({OURS: "[{redis: "}, f"{OURS}: line 2: is not YAML: "),
-    ({OURS: ""}, "is empty"),
+    ({OURS: ""}, f"{OURS}: is empty; [] asks for nothing"),
+    ({OURS: "null"}, f"{OURS}: is empty; [] asks for nothing"),
     ({OURS: "redis"}, f"{OURS}: is no list of checks, such as [{{redis: {{port: 6379}}}}]"),
     ({OURS: "[7]"}, "[0]: is no check with its settings"),
     ({OURS: "[{redis: 7}]"}, "[0].redis: is no mapping of settings; {} takes the defaults"),
@@ -209,6 +213,12 @@ WRONG = [
         {"ad.datadoghq.com/web.instances": "[]"},
         "without ad.datadoghq.com/web.check_names, or with an empty",
     ),
+    ({"ad.datadoghq.com/web.check": "{}"}, 'web.check: there is no such annotation; did you mean "checks"?'),
+    ({"ad.datadoghq.com/web.Checks": "{}"}, 'web.Checks: there is no such annotation; did you mean "checks"?'),
+    ({"ad.datadoghq.com/web.instance": "[]"}, 'there is no such annotation; did you mean "instances"?'),
+    ({"ad.datadoghq.com/web.check-names": "[]"}, 'there is no such annotation; did you mean "check_names"?'),
+    ({"ad.datadoghq.com/metric_exclude": "1"}, 'there is no such annotation; did you mean "metrics_exclude"?'),
+    ({"ad.datadoghq.com/checks": "{}"}, "is of no container: it is called ad.datadoghq.com/<container>.checks"),
     (
         {**FIRST_FORM, "ad.datadoghq.com/cache.instances": "[]"},
         "have 1, 1 and 0 entries, and each check has",

@@ -20,6 +20,8 @@ def _url(text: str) -> None:
         raise ValueError(f"is not a URL: {e}") from None
     if not parts.hostname or port == 0:
         raise ValueError("names no host and port that could be asked")
+    if not (parts.path + parts.query).isascii():
+        raise ValueError("has a path with signs that no URL has: write them as %C3%A9")
 
 
 ENDPOINT = Text("a URL such as http://127.0.0.1:9090/metrics", r"^https?://[^\s/?#]+(/[^\s#]*)?$", _url)
