@@ -3,6 +3,9 @@
 Whatever goes wrong on the way becomes the error that a person can act on: nobody listens, no answer in time, a
 certificate that is not trusted, something that is not HTTP. Every wait ends with the deadline of the run, that for a
 server which lets its answer drip too: its connection is closed under it.
+
+An answer that is taken as a whole has as many bytes as the check allows, and fewer where many servers are asked at a
+time of which nobody knows who runs them (`modest`).
 """
 
 import base64
@@ -13,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -24,8 +28,21 @@ from outrider.checks.tls import TlsSettings
 from outrider.config.secrets import Secret, SecretError, without_password
 from outrider.model.connections import FAILURES, SLICE, Connections, read
 
+MODEST = 8 << 20
+"""Bytes of an answer under `modest`. A thousand stages of Spark take five megabytes."""
+_most: ContextVar[int | None] = ContextVar("most", default=None)
 MAX_LINE = 64 << 10
 """Bytes of a line. A label's value may be long, but not that long."""
+
+
+@contextmanager
+def modest() -> Iterator[None]:
+    """Inside, in this thread, an answer may have no more than MODEST bytes."""
+    token = _most.set(MODEST)
+    try:
+        yield
+    finally:
+        _most.reset(token)
 
 
 class Answered(NamedTuple):
@@ -90,6 +107,7 @@ class HttpServer:
         """The whole answer, whatever its status. Raises as `get` does, and AnswerError if the body has more than `most`
         bytes.
         """
+        most = min(most, _most.get() or most)
         with self.get(deadline, headers, target) as response:
             body = read(response, most + 1)
             status = response.status

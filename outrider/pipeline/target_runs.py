@@ -5,7 +5,8 @@
                      v
                   written off: told as critical, and its report is not wanted any more, until it returns
 
-The check itself is made in the pool's thread at the first run, since that may load a library.
+The check itself is made in the pool's thread at the first run, since that may load a library. What all of them hold at
+a time has to fit into the collector's memory, so their answers are to be `modest`.
 """
 
 import logging
@@ -13,6 +14,7 @@ import threading
 from collections.abc import Callable
 
 from outrider.checks import found
+from outrider.checks.http import modest
 from outrider.discovery.wish import Fault, Target
 from outrider.model.clock import Clock
 from outrider.model.counters import Counters
@@ -78,7 +80,8 @@ class TargetRuns:
             if self._runs is None:
                 self._runs = self._make()
             if self._runs is not None:
-                self._runs.once()
+                with modest():
+                    self._runs.once()
         finally:
             with self._lock:
                 took = self._clock.monotonic() - began

@@ -11,7 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from outrider.checks.check import Reading
+from outrider.checks.http import MODEST, HttpServer
 from outrider.checks.redis.settings import RedisSettings
+from outrider.checks.tls import TlsSettings
 from outrider.discovery.targets import DEFAULT_CONTAINER
 from outrider.model.clock import SystemClock
 from outrider.model.counters import Counters
@@ -191,6 +193,19 @@ def test_a_namespace_whose_servers_hang_for_the_first_time_delays_no_other(redis
         until(lambda: len(rig.of("good")) >= 5, timeout=10)
         assert not any(rig.of(pod.uid, status) for pod in hung for status in Status)
     rig.discovered.stop()
+
+
+def test_an_answer_that_is_no_modest_one_is_refused(rig: Rig) -> None:
+    """A check that the node's owner wants may have all of it; there are few of those."""
+    body = b'"' + b"x" * MODEST + b'"'
+    said = answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    with raw_server(said) as where:
+        port = int(where.rpartition(":")[2])
+        rig.put(asking({OURS: f"[{{elasticsearch: {{url: 'http://localhost:{port}'}}}}]"}, ip="127.0.0.1"))
+        [report, *_] = until(lambda: rig.of("u1", Status.CRITICAL))
+        assert "answers with more than 8 MiB" in report.service_checks[0].message
+        server = HttpServer(f"http://127.0.0.1:{port}", 5.0, TlsSettings())
+        assert len(server.ask(time.monotonic() + 20, 2 * MODEST).body) == len(body)
 
 
 class Stubborn:
