@@ -2,14 +2,14 @@
 
     GET /pods               requests, limits, restarts, states; who there is
     GET /stats/summary      CPU, memory, network, file systems and volumes
-    GET /metrics/resource   CPU and memory alone, where the summary is not for us
+    GET /metrics/resource   CPU and memory alone, where the summary is not for us or cannot be had
     GET /metrics/cadvisor   if it is asked for
 
 Every point says by its attributes whose it is: a container's, a pod's, or the node's, if there are none. `outrider
 node` parts the report by them, and gives everybody their own (`outrider.pipeline.parting`).
 
-A right that is missing costs what it is for and nothing else: whatever could be read is reported, and then the service
-check says which right it is. Without the list of pods there is nothing.
+A right that is missing, or a page that the kubelet fails at, costs what it is for and nothing else: whatever could be
+read is reported, and then the service check says what it was. Without the list of pods there is nothing.
 """
 
 import logging
@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from outrider.checks.check import AnswerError, DeniedError, Reading
+from outrider.checks.check import AnswerError, CheckError, DeniedError, Reading
 from outrider.checks.http import HttpServer, authorization, lines
 from outrider.checks.kubelet import exposition
 from outrider.checks.kubelet.pods import Pod, read_pods
@@ -57,23 +57,17 @@ class KubeletCheck:
         deadline = time.monotonic() + self._timeout
         headers = authorization(None, None, self._token)
         pods, odd = self._list(reading, deadline, headers)
-        denied: list[DeniedError] = []
+        troubles: list[CheckError] = []
         try:
             odd += self._summary(pods, reading, deadline, headers)
-        except DeniedError as e:
-            denied.append(e)
-            try:
-                self._page(RESOURCE, exposition.RESOURCE, pods, reading, deadline, headers)
-            except DeniedError as e:
-                denied.append(e)
+        except (DeniedError, AnswerError) as e:
+            troubles.append(e)
+            self._add_page(RESOURCE, exposition.RESOURCE, pods, reading, deadline, headers, troubles)
         if self._cadvisor:
-            try:
-                self._page(CADVISOR, exposition.CADVISOR, pods, reading, deadline, headers)
-            except DeniedError as e:
-                denied.append(e)
+            self._add_page(CADVISOR, exposition.CADVISOR, pods, reading, deadline, headers, troubles)
         self._say(odd)
-        if denied:
-            raise denied[0]
+        if troubles:
+            raise troubles[0]
 
     def close(self) -> None:
         self._server.close()
@@ -97,7 +91,7 @@ class KubeletCheck:
         self._judge(path, answer.status)
         return answer.body
 
-    def _page(
+    def _add_page(
         self,
         path: str,
         names: exposition.Names,
@@ -105,15 +99,18 @@ class KubeletCheck:
         reading: Reading,
         deadline: float,
         headers: Mapping[str, str],
+        troubles: list[CheckError],
     ) -> None:
         """Add what a page in Prometheus' format says, which is read as it comes: it may have ten megabytes."""
         wanted = exposition.wanted(names)
-        with self._server.get(deadline, {"Accept": TEXT, **headers}, self._path + path) as response:
-            self._judge(path, response.status)
-            try:
+        try:
+            with self._server.get(deadline, {"Accept": TEXT, **headers}, self._path + path) as response:
+                self._judge(path, response.status)
                 exposition.report(samples(lines(response, LARGEST), wanted=wanted), names, pods, reading)
-            except FormatError as e:
-                raise AnswerError(f"{self._server.url}{path} does not answer with metrics: {e}") from None
+        except FormatError as e:
+            troubles.append(AnswerError(f"{self._server.url}{path} does not answer with metrics: {e}"))
+        except (DeniedError, AnswerError) as e:
+            troubles.append(e)
 
     def _judge(self, path: str, status: int) -> None:
         """Raises CheckError for every status but 200."""

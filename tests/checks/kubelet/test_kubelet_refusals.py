@@ -48,8 +48,9 @@ def test_without_the_list_there_is_nothing() -> None:
     assert not ask_once({**recorded("1.36"), PODS: 403}, NOW).report.points
 
 
-def test_without_the_summary_there_are_cpu_and_memory() -> None:
-    asked = ask_once({**recorded("1.36"), SUMMARY: 403}, NOW)
+@pytest.mark.parametrize("summary", [403, 500, "[]"])
+def test_without_the_summary_there_are_cpu_and_memory(summary: Any) -> None:
+    asked = ask_once({**recorded("1.36"), SUMMARY: summary}, NOW)
     assert datadog(asked, of=OF) == {
         "kubernetes.cpu.usage.total": 2101846000.0,
         "kubernetes.memory.working_set": 10412032,
@@ -70,11 +71,14 @@ def test_without_the_summary_there_are_cpu_and_memory() -> None:
 def test_of_two_refusals_the_first_is_said() -> None:
     asked = ask_once({**recorded("1.36"), SUMMARY: 403, RESOURCE: 403}, NOW)
     assert "nodes/stats" in words_of(asked, DeniedError)
-    assert keys(asked) == keys(ask_once({**recorded("1.36"), SUMMARY: 500}, NOW)), "what the list tells"
+    assert keys(asked) == keys(ask_once({PODS: recorded("1.36")[PODS], SUMMARY: 500, RESOURCE: 500}, NOW)), (
+        "what the list tells"
+    )
 
 
-def test_without_cadvisor_there_is_all_else() -> None:
-    asked = ask_once({**recorded("1.36"), CADVISOR: 403}, NOW, cadvisor=True)
+@pytest.mark.parametrize("cadvisor", [403, 500])
+def test_without_cadvisor_there_is_all_else(cadvisor: int) -> None:
+    asked = ask_once({**recorded("1.36"), CADVISOR: cadvisor}, NOW, cadvisor=True)
     assert keys(asked) == keys(ask_once(recorded("1.36"), NOW))
 
 
