@@ -109,6 +109,8 @@ def _recent(recent: Recent, tags: Sequence[str]) -> Shown:
     name, value = recent.name, recent.value
     if isinstance(value, Sketch):
         said: Any = {"count": value.count, "sum": value.total, "min": value.low, "max": value.high}
+    elif isinstance(value.by, Histogram):
+        said = _plain(value.by)
     else:
         said = value.by * name.scale / (value.seconds if name.type == "rate" else 1)
     spelled = spell(recent.attributes, name.spelling, name.tags)

@@ -16,7 +16,8 @@ for all values until the server is reset, and then another one, later than the l
 What another process of ours, before this one, has written of the same server is not known. It heard of the same start
 though, or one that is a little off, so starts are rounded down to ten seconds: nearly always that gives the same one.
 Where it does not, the destination refuses the value for its start, and the total is counted from that value on
-(`Total.restart`).
+(`Total.restart`). What this process has counted by itself has an exact start, and none before it another total: rounded
+down, it could lie before what the one before has written.
 """
 
 from dataclasses import dataclass
@@ -52,13 +53,13 @@ class Total:
     told: int | None
 
     @staticmethod
-    def first(value: Value, time: int, told: int | None) -> "tuple[Total, Counted | None]":
+    def first(value: Value, time: int, told: int | None, exact: bool = False) -> "tuple[Total, Counted | None]":
         """The total at its first value: as the server reports it at `time`, since `told` (nanoseconds since 1970), if
-        it says so.
+        it says so; since just then if that is `exact`.
         """
         if told is None:
             return Total(time, value, value, time, None), None
-        start = min(_rounded(told), time - AFTER)
+        start = min(told if exact else _rounded(told), time - AFTER)
         return Total(start, None, value, time, told), Counted(start, value)
 
     def next(self, value: Value, time: int, told: int | None) -> Counted | None:

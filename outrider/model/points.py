@@ -52,9 +52,11 @@ Value = int | float | Histogram
 
 @dataclass(frozen=True, slots=True)
 class Increase:
-    """`by` how much something grew, or fell, within the last `seconds`: from programs that keep no total."""
+    """`by` how much something grew, or fell, within the last `seconds`: from programs that keep no total. Or what was
+    counted in them, as a histogram.
+    """
 
-    by: float
+    by: float | Histogram
     seconds: float
 
 
@@ -117,7 +119,7 @@ class Metric:
 @dataclass(frozen=True, slots=True)
 class Point:
     """One value. `time`, and `start` of what a counter or histogram counts (None: not known), are nanoseconds since
-    1970.
+    1970. `exact`: it is this process that has counted, so nobody before has ever told a total since then.
     """
 
     metric: Metric
@@ -125,6 +127,7 @@ class Point:
     time: int
     attributes: Attributes = ()
     start: int | None = None
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

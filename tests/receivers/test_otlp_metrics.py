@@ -109,6 +109,12 @@ NUMBER = {"timeUnixNano": TIME, "asInt": "1"}
             3, "a: its buckets make no sense",
         ),
         ({"name": "a", "summary": {"dataPoints": [{"timeUnixNano": TIME, "sum": "NaN"}]}}, 1, "a: nan is no number"),
+        (
+            {"name": "a", "sum": {"aggregationTemporality": 1, "isMonotonic": True, "dataPoints": [
+                {"timeUnixNano": TIME, "asInt": "-1"},
+            ]}},
+            1, "a: it only grows, and is below zero",
+        ),
         ({"name": "a"}, 1, "a has no name or no data"),
         ({"gauge": {"dataPoints": [NUMBER]}}, 1, "a metric has no name or no data"),
         (

@@ -19,7 +19,7 @@ the target's.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -184,9 +184,15 @@ class Conversion:
         tags = self._tags_of(to, recent.attributes, common)
         if isinstance(value, Sketch):
             return self._if_good(to.name, value.total, Series("", "sketch", value, 0, 0, host, tags, ""), recent.time)
+        seconds = max(round(value.seconds), 1)
+        if isinstance(value.by, Histogram):
+            counted = (
+                self._if_good(part, by, Series("", "count", by, 0, seconds, host, (*tags, *more), ""), recent.time)
+                for part, by, more in _counted(to.name, value.by, to.scale)
+            )
+            return [series for found in counted for series in found]
         by = value.by * to.scale / (value.seconds if to.type == "rate" else 1)
-        series = Series("", to.type, by, 0, round(value.seconds), host, tags, to.unit)
-        return self._if_good(to.name, by, series, recent.time)
+        return self._if_good(to.name, by, Series("", to.type, by, 0, seconds, host, tags, to.unit), recent.time)
 
     def _tags_of(self, to: DatadogName, attributes: Attributes, common: _About) -> tuple[str, ...]:
         spelled = ((to.spelling.get(key, key), value) for key, value in attributes)
@@ -242,12 +248,10 @@ class Conversion:
 
     def _buckets(self, reading: _Reading, histogram: Histogram) -> list[Series]:
         """A histogram as totals."""
-        of, scale = reading._replace(to=_COUNTED), reading.to.scale
-        found = self._total(of._replace(name=f"{of.name}.count"), float(histogram.count))
-        found += self._total(of._replace(name=f"{of.name}.sum"), histogram.total * scale)
-        for bound, below in zip(histogram.bounds, accumulate(histogram.counts), strict=False):
-            tags = (*of.tags, f"upper_bound:{_bound(bound * scale)}")
-            found += self._total(of._replace(name=f"{of.name}.bucket", tags=tags), float(below))
+        of = reading._replace(to=_COUNTED)
+        found: list[Series] = []
+        for name, total, more in _counted(of.name, histogram, reading.to.scale):
+            found += self._total(of._replace(name=name, tags=(*of.tags, *more)), total)
         return found
 
     def _distribution(self, reading: _Reading, histogram: Histogram) -> list[Series]:
@@ -276,6 +280,14 @@ class Conversion:
 
 _COUNTED = DatadogName("", "monotonic_count", "count")
 """How the totals of a histogram are submitted."""
+
+
+def _counted(name: str, histogram: Histogram, scale: float) -> Iterator[tuple[str, float, tuple[str, ...]]]:
+    """Under which names a histogram is counted, with which values and further tags."""
+    yield f"{name}.count", float(histogram.count), ()
+    yield f"{name}.sum", histogram.total * scale, ()
+    for bound, below in zip(histogram.bounds, accumulate(histogram.counts), strict=False):
+        yield f"{name}.bucket", float(below), (f"upper_bound:{_bound(bound * scale)}",)
 
 
 def _float(value: float) -> float:

@@ -6,8 +6,9 @@
     Sum, not monotonic; Gauge                       gauge
     Histogram, ExponentialHistogram                 histogram; the latter with the bounds of its buckets, which are few
 
-Points are cumulative. Increases (temporality delta) are added up, since the start of the first; a histogram that has
-other buckets than the sum so far, as exponential ones do whenever their range changes, begins a new sum. The name of a
+Points are cumulative. Increases (temporality delta) are what Datadog stores, and go there as they are (`Recent`). For
+everybody else they are added up, since the start of the first; a histogram that has other buckets than the sum so far,
+as exponential ones do whenever their range changes, begins a new sum. The name of a
 metric is its name in Datadog, and behind `workload.googleapis.com/` in Google, where its value type is fixed by the
 first value: the SDK keeps whole numbers and fractions apart by value alone, and Cloud Monitoring by metric.
 """
@@ -16,12 +17,24 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from opentelemetry.sdk.metrics import export as sdk
 
-from outrider.model.points import Attributes, DatadogName, GoogleName, Histogram, Kind, Metric, Point, Report, Subject
+from outrider.model.points import (
+    Attributes,
+    DatadogName,
+    GoogleName,
+    Histogram,
+    Increase,
+    Kind,
+    Metric,
+    Point,
+    Recent,
+    Report,
+    Subject,
+)
 
 DOMAIN = "workload.googleapis.com/"
 SERVICE: dict[str, tuple[str | None, str | None]] = {
@@ -39,8 +52,11 @@ UNITS = {"By": "byte", "s": "second", "ms": "millisecond", "us": "microsecond", 
 
 MAX_SUMS = 200_000
 """Series of increases whose sums are remembered, the latest."""
+AFTER = 10**6
+"""Nanoseconds between the start of the first increase and that of the sum: a process of ours that was before this one
+may have written a sum that ends just there (totals.py)."""
 
-_Key = tuple[Attributes, Attributes, str, str]
+_Key = tuple[Attributes, Attributes, str, str, Kind]
 
 
 @dataclass(slots=True)
@@ -66,23 +82,27 @@ class Conversion:
             about = _attributes(resource.resource.attributes)
             for scope in resource.scope_metrics:
                 source = scope.scope.name or "opentelemetry"
-                points = [p for metric in scope.metrics for p in self._points(metric, about, source)]
-                reports.append(Report(source, _subject(dict(about)), tuple(points)))
+                found = [p for metric in scope.metrics for p in self._points(metric, about, source)]
+                points = tuple(one for one in found if isinstance(one, Point))
+                recent = tuple(one for one in found if isinstance(one, Recent))
+                reports.append(Report(source, _subject(dict(about)), points, recent=recent))
         return reports
 
-    def _points(self, metric: Any, about: Attributes, source: str) -> Iterator[Point]:
+    def _points(self, metric: Any, about: Attributes, source: str) -> Iterator[Point | Recent]:
         service = tuple((key, value) for key, value in about if key in SERVICE)
         delta = getattr(metric.data, "aggregation_temporality", None) is sdk.AggregationTemporality.DELTA
         for found in metric.data.data_points:
             attributes = _attributes(found.attributes)
-            value, start = _value(found), found.start_time_unix_nano or None
-            if delta:
-                key = about, attributes, source, metric.name
-                value, start = self._added(key, value, start or found.time_unix_nano, found.time_unix_nano)
-            of = self._metric(metric, value)
-            told = None if of.kind == "gauge" else start
             merged = tuple(sorted({**dict(service), **dict(attributes)}.items()))
-            yield Point(of, value, found.time_unix_nano, merged, told)
+            time, value, start = found.time_unix_nano, _value(found), found.start_time_unix_nano or None
+            of = self._metric(metric, value)
+            if delta:
+                if of.datadog is not None and of.kind != "gauge":
+                    yield Recent(of.datadog, Increase(value, (time - (start or time)) / 1e9), time, merged)
+                    of = replace(of, datadog=None)
+                key = about, attributes, source, metric.name, of.kind
+                value, start = self._added(key, value, start or time, time)
+            yield Point(of, value, time, merged, None if of.kind == "gauge" else start, delta)
 
     def _added(self, key: _Key, increase: Any, start: int, time: int) -> tuple[Any, int]:
         """What has been counted with this increase, and since when."""
@@ -91,8 +111,7 @@ class Conversion:
         if before is None or together is None:
             if len(self._sums) >= MAX_SUMS:
                 del self._sums[next(iter(self._sums))]
-            if before is not None:
-                start = max(start, before.time + 1)  # later than what was told, or it would be taken for its successor
+            start = min(max(start, 0 if before is None else before.time) + AFTER, time)
             self._sums[key] = _Sum(increase, start, time)
             return increase, start
         before.value, before.time = together, time
@@ -198,10 +217,10 @@ def _bound(scale: int, i: int) -> float:
 
 
 def _together(a: Any, b: Any) -> Any | None:
-    """Both; None if they cannot be added, as histograms with different buckets."""
+    """Both; None if they cannot be added, as histograms with different buckets, or come to more than a number holds."""
     if not isinstance(a, Histogram):
-        return a + b
-    if a.bounds != b.bounds:
+        return a + b if math.isfinite(a + b) else None
+    if a.bounds != b.bounds or not math.isfinite(a.total + b.total):
         return None
     counts = tuple(x + y for x, y in zip(a.counts, b.counts, strict=True))
     return Histogram(a.bounds, counts, a.count + b.count, a.total + b.total)

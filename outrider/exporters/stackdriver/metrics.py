@@ -179,7 +179,7 @@ class StackdriverMetrics:
             start, interval = 0, b'{"endTime":"%b"}' % _rfc3339(point.time)
             if name.kind == "CUMULATIVE":
                 if series.total is None:
-                    series.total, counted = Total.first(point.value, point.time, point.start)
+                    series.total, counted = Total.first(point.value, point.time, point.start, point.exact)
                 else:
                     counted = series.total.next(point.value, point.time, point.start)
                 if counted is None:

@@ -62,7 +62,8 @@ class Translation:
         if kind != "gauge" and temporality is None:
             self._reject(f"{metric.name}: neither delta nor cumulative", len(given.data_points))
             return
-        points = self._good(metric.name, given.data_points, _POINTS[kind])
+        counts = kind == "sum" and given.is_monotonic
+        points = self._good(metric.name, given.data_points, _count if counts else _POINTS[kind])
         if kind == "gauge":
             yield made(sdk.Gauge(points))
         elif kind == "sum":
@@ -95,6 +96,13 @@ def _number(point: Any) -> Any:
         raise ValueError("no value")
     value = _finite(getattr(point, kind))
     return sdk.NumberDataPoint(pairs(point.attributes), point.start_time_unix_nano, point.time_unix_nano, value)
+
+
+def _count(point: Any) -> Any:
+    found = _number(point)
+    if found.value < 0:
+        raise ValueError("it only grows, and is below zero")
+    return found
 
 
 def _histogram(point: Any) -> Any:

@@ -7,6 +7,7 @@ import pytest
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk import metrics as instruments
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics import export as sdk
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     Buckets,
@@ -19,14 +20,15 @@ from opentelemetry.sdk.metrics.view import (
     View,
 )
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from outrider.exporters.datadog.conversion import Conversion as DatadogConversion
 from outrider.exporters.otel import from_data, to_data
 from outrider.exporters.otel.from_data import Conversion, explicit
-from outrider.model.clock import SystemClock
+from outrider.model.clock import ManualClock, SystemClock
 from outrider.model.cluster import Cluster
 from outrider.model.counters import Counters
-from outrider.model.points import Histogram, Point, Report, Subject
+from outrider.model.points import DatadogName, Histogram, Point, Report, Subject
 
 DELTA, CUMULATIVE = AggregationTemporality.DELTA, AggregationTemporality.CUMULATIVE
 ABOUT = {
@@ -66,6 +68,14 @@ class Program:
         return point
 
 
+def datadog_name(report: Report) -> DatadogName:
+    """Of the metric that is in `report`, as a total or as what came."""
+    [name] = {p.metric.datadog.name: p.metric.datadog for p in report.points if p.metric.datadog}.values() or (
+        recent.name for recent in report.recent
+    )
+    return name
+
+
 @pytest.fixture(params=[CUMULATIVE, DELTA], ids=["cumulative", "delta"])
 def program(request: pytest.FixtureRequest) -> Iterator[Program]:
     program = Program(request.param)
@@ -82,8 +92,7 @@ def test_who_measures_is_the_subject_and_the_service(program: Program) -> None:
     given = dict(point.attributes)
     assert (given["code"], given["ok"], given["who"]) == ("200", "true", '["a", "b"]')
     assert point.metric.description == "Requests."
-    datadog, google = point.metric.datadog, point.metric.google
-    assert datadog is not None
+    datadog, google = datadog_name(report), point.metric.google
     assert google is not None
     assert (datadog.name, datadog.unit, datadog.submit, datadog.type) == (
         "requests",
@@ -151,11 +160,11 @@ def test_histograms(program: Program) -> None:
     histogram = program.meter.create_histogram("explicit", "ms")
     for value in (0.5, 1, 3, 100):
         histogram.record(value)
-        point = program.point()
+        [report] = program.reports()
+        [point] = report.points
     assert point.value == Histogram((1, 5), (2, 1, 1), 4, 104.5)
     assert point.metric.kind == "histogram"
-    assert point.metric.datadog is not None
-    assert point.metric.datadog.unit == "millisecond"
+    assert datadog_name(report).unit == "millisecond"
 
 
 def test_exponential_histograms_keep_every_value_between_its_bounds(program: Program) -> None:
@@ -219,7 +228,6 @@ def test_buckets_that_cannot_be_added_begin_anew(program: Program) -> None:
 
 
 def test_datadog_counts_increases_whose_buckets_change_as_what_they_are() -> None:
-    """Each begins where the one before it ended: that is no total that was there before."""
     clock = SystemClock()
     datadog = DatadogConversion("dd", Cluster("acme", "c", "l", "n"), (), clock, Counters())
     program = Program(DELTA)
@@ -232,6 +240,65 @@ def test_datadog_counts_increases_whose_buckets_change_as_what_they_are() -> Non
         counted.append(found["exponential.count"])
     program.provider.shutdown()
     assert counted == [1, 4, 1, 2]
+
+
+@pytest.mark.parametrize("late", [0, 120])
+def test_increases_from_before_we_began_are_counted(late: int) -> None:
+    """A program counts on while nobody listens: what it tells then is no total that somebody may have told before."""
+    program, clock = Program(DELTA), ManualClock(SystemClock().now() + late)
+    program.meter.create_counter("jobs").add(5)
+    program.meter.create_histogram("explicit").record(3)
+    reports = program.reports()
+    program.provider.shutdown()
+    datadog = DatadogConversion("dd", Cluster("acme", "c", "l", "n"), (), clock, Counters())
+    found = {
+        (one.name, *(tag for tag in one.tags if tag.startswith("upper_bound:"))): one.value
+        for one in datadog.series(reports)
+        if one.type == "count"
+    }
+    assert found == {
+        ("jobs",): 5.0,
+        ("explicit.count",): 1.0,
+        ("explicit.sum",): 3.0,
+        ("explicit.bucket", "upper_bound:1.0"): 0.0,
+        ("explicit.bucket", "upper_bound:5.0"): 1.0,
+    }
+
+
+def test_a_sum_begins_after_what_was_told_before() -> None:
+    """One process of ours wrote a sum up to 1,000 s; the next one is told what came since then."""
+    told = 1_780_000_000 * 10**9
+    point = sdk.NumberDataPoint({}, told, told + 10**10, 5)
+    [report] = Conversion().reports(metrics_data(sdk.Sum([point], DELTA, True)))
+    assert [(p.value, p.start, p.exact) for p in report.points] == [(5, told + 10**6, True)]
+
+
+def test_one_name_of_two_kinds_is_two_sums() -> None:
+    number = sdk.NumberDataPoint({}, 1, 2, 5)
+    histogram = sdk.HistogramDataPoint({}, 1, 2, 1, 3.0, [1, 0], [5.0], 3.0, 3.0)
+    conversion = Conversion()
+    found = [
+        conversion.reports(metrics_data(data))[0].points[0].value
+        for _ in range(2)
+        for data in (sdk.Sum([number], DELTA, True), sdk.Histogram([histogram], DELTA))
+    ]
+    assert found == [5, Histogram((5.0,), (1, 0), 1, 3.0), 10, Histogram((5.0,), (2, 0), 2, 6.0)]
+
+
+def test_a_sum_that_no_number_holds_begins_anew() -> None:
+    conversion = Conversion()
+    values = [
+        conversion.reports(metrics_data(sdk.Sum([sdk.NumberDataPoint({}, t, t + 1, 1e308)], DELTA, True)))[0].points[0]
+        for t in range(1, 4)
+    ]
+    assert [point.value for point in values] == [1e308, 1e308, 1e308]
+    assert len({point.start for point in values}) == 3
+
+
+def metrics_data(data: Any) -> Any:
+    """One metric `x`."""
+    scope = sdk.ScopeMetrics(InstrumentationScope("s"), [sdk.Metric("x", "", "", data)], "")
+    return sdk.MetricsData([sdk.ResourceMetrics(Resource({}), [scope], "")])
 
 
 def test_the_type_in_google_is_that_of_the_first_value(program: Program) -> None:
