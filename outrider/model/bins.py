@@ -59,10 +59,8 @@ class Bins:
     def __len__(self) -> int:
         return len(self.counts)
 
-    def add(self, values: Sequence[float], times: int = 1, weight: float = 1.0) -> None:
-        """Count each of `values`, of which there is one at least, so many `times`; to the total it adds its `weight`
-        fold.
-        """
+    def add(self, values: Sequence[float], times: int = 1) -> None:
+        """Count each of `values`, of which there is one at least, so many `times`."""
         low, high = min(values), max(values)
         if low >= _LEAST and high < _TOO_LARGE:  # as `bin_of`, in a few calls into C for all of them
             rounded = Counter(map(round, map(_PER_LN.__mul__, map(math.log, values))))
@@ -72,7 +70,7 @@ class Bins:
         for number, n in found.items():
             self.counts[number] += n * times
         self.count += len(values) * times
-        self.total += sum(values) * weight
+        self.total += sum(values) * times
         self.low, self.high = min(self.low, low), max(self.high, high)
         if len(self.counts) > MAX_BINS:
             self._trim()
@@ -130,7 +128,9 @@ class Growing:
         self._not_above_zero, self._count, self._total = 0, 0, 0.0
 
     def add(self, sketch: Sketch) -> None:
-        """Add the values of one interval."""
+        """Add the values of one interval, unless they come to more than a number holds."""
+        if not math.isfinite(self._total + sketch.total):
+            return
         for number, n in sketch.bins:
             if number > 0:
                 self._buckets[_bucket(number)] += n

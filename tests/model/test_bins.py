@@ -80,7 +80,7 @@ def test_it_is_of_no_matter_when_a_value_is_counted(some: list[float], others: l
 
 def test_a_sampled_value_counts_for_those_that_were_left_out() -> None:
     bins = Bins()
-    bins.add([2.0, 8.0], times=10, weight=10.0)
+    bins.add([2.0, 8.0], times=10)
     made = bins.sketch()
     assert (made.count, made.total, [n for _, n in made.bins]) == (20, 100.0, [10, 10])
 

@@ -123,6 +123,23 @@ def test_a_sampled_histogram_counts_what_was_left_out(rig: Rig) -> None:
     assert (found["a.count"], found["a.avg"]) == (1.2, NEAR((10 * 10 + 2 * 40) / 12))
 
 
+@pytest.mark.parametrize("rate", [0.7, 0.3, 0.15, 0.011])
+def test_a_sample_rate_makes_no_average_above_the_values(rig: Rig, rate: float) -> None:
+    rig.take(f"a:10|h|@{rate}", f"b:10:10|d|@{rate}")
+    reports = rig.close()
+    found, counted = datadog(reports), google(reports)["b"][1]
+    assert (found["a.avg"], found["a.max"], found["a.count"]) == (10, 10, int(1 / rate) / 10)
+    assert found["b"].total / found["b"].count == counted.total / counted.count == 10
+
+
+def test_what_no_number_holds_spoils_one_interval_only(rig: Rig) -> None:
+    rig.take("a:1e308:1e308|c", "b:1e308:1e308|d", "c:1e308:1e308|h")
+    rig.close()
+    rig.take("a:5|c", "b:5|d", "c:5|h")
+    found = google(rig.close())
+    assert (found["a"][1], found["b"][1].total, found["c"][1].total) == (5, 5, 5)
+
+
 def test_a_distribution_is_a_sketch_of_the_interval_and_a_histogram_of_all_times(rig: Rig) -> None:
     rig.take("a:1:2:32|d")
     first = rig.close()
@@ -141,7 +158,10 @@ def test_intervals_end_at_multiples_of_ten_seconds(rig: Rig) -> None:
     rig.take("a:1|c", "b:1|g")
     reports = rig.close(7)
     assert {p.time for r in reports for p in (*r.points, *r.recent)} == {(BEGIN + 10) * 10**9}
-    assert {p.start for r in reports for p in r.points if p.metric.kind == "counter"} == {BEGIN * 10**9}
+    rig.take("c:1|c")
+    starts = {p.metric.key: p.start for r in rig.close() for p in r.points if p.metric.kind == "counter"}
+    # the program before this one may have told of the first interval, up to its middle
+    assert starts == {"a": (BEGIN + 5) * 10**9 + 10**6, "c": (BEGIN + 10) * 10**9}
 
 
 def test_an_interval_that_ends_early_has_a_time_of_its_own(rig: Rig) -> None:
@@ -149,7 +169,10 @@ def test_an_interval_that_ends_early_has_a_time_of_its_own(rig: Rig) -> None:
     rig.take("a:1|c", "b:1|g")
     rig.clock.advance(3.5)
     reports = list(rig.aggregation.close())
-    assert {p.time for r in reports for p in (*r.points, *r.recent)} == {(BEGIN + 4) * 10**9}
+    assert {p.time for r in reports for p in (*r.points, *r.recent)} == {(BEGIN + 5) * 10**9}
+    rig.take("a:1|c")
+    rig.clock.advance(5)
+    assert {p.time for r in rig.aggregation.close() for p in (*r.points, *r.recent)} == {(BEGIN + 8) * 10**9}
     successor = Rig()
     successor.take("a:1|c")
     assert {p.time for r in successor.close() for p in (*r.points, *r.recent)} == {(BEGIN + 10) * 10**9}

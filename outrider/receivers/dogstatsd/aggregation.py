@@ -32,6 +32,11 @@ from outrider.receivers.dogstatsd.series import EXPIRES, Gathered, Series, Sourc
 
 INTERVAL = 10
 """Seconds that are added up: the Agent's, which it cannot be told to change either."""
+SHORTEST = 5
+"""Seconds of an interval that ends early, at least: Cloud Monitoring takes no two points of a series within less."""
+AFTER = 10**6
+"""Nanoseconds between the end of what a program has counted and the beginning of what the next one does, at least, for
+Cloud Monitoring."""
 HEADS_ROOM = 40_000_000
 """Bytes of the heads that are remembered; beyond, all are read anew."""
 SERIES_ROOM = 200_000_000
@@ -71,6 +76,9 @@ class Aggregation:
         self._series_room, self._held_room, self._told_room = Room(SERIES_ROOM), Room(HELD_ROOM), Room(TOLD_ROOM)
         self._told: list[tuple[Source, Point | Recent | Event | ServiceCheck]] = []
         self._end = self._next_end()
+        # the program before this one may have ended its interval early, and this is the same one
+        least = (self._end - INTERVAL + SHORTEST) * 10**9 + AFTER
+        self._first_start = max(int(clock.now() * 1e9), least)
 
         def counter(name: str, text: str, **labels: str) -> Counter:
             return counters.counter(name, text, **labels)
@@ -154,7 +162,8 @@ class Aggregation:
                 raise BadLineError("too_many_series")
             size += EACH_SERIES
             self._series_room.take(origin.pod, size)
-            series = self._series[key] = Series(found, origin, self._end - INTERVAL, size)
+            started = max((self._end - INTERVAL) * 10**9, self._first_start)
+            series = self._series[key] = Series(found, origin, started, size)
         return series
 
     def _meant(self, origin: Origin) -> Origin:
@@ -211,7 +220,9 @@ class Aggregation:
                 return
             bins = before if isinstance(before, Bins) else Bins()
             held = len(bins)
-            bins.add(found, int(1 / rate), 1 / rate)
+            bins.add(
+                found, int(1 / rate)
+            )  # a whole number of times, as the Agent does: so no average is above all values
             self._held_room.take(who, (len(bins) - held) * EACH_HELD)
             self._gathered[series] = bins
 
@@ -269,7 +280,7 @@ class Aggregation:
     def close(self) -> Iterator[Report]:
         """End the interval: what it came to, in portions. Lines may be taken between two of them. One that is ended
         early, with the program, says so: the next program may well have values of its own for the proper end, and those
-        would overwrite these.
+        would overwrite these, or fall behind them.
         """
         self._fold()
         if any(self._look_up(origin) != known for origin, known in self._who.items()):
@@ -278,9 +289,15 @@ class Aggregation:
         told, self._told = self._told, []
         self._held_room.clear()
         self._told_room.clear()
-        end, self._end = min(self._end, int(self._clock.now()) + 1), self._next_end()
+        end, self._end = self._ended(), self._next_end()
         alive = list(self._series.values())
         return chain(self._of_series(alive, gathered, end), self._of_told(told), self._expired(end))
+
+    def _ended(self) -> int:
+        """The end of the interval: now, if that is earlier, but for SHORTEST."""
+        now = int(self._clock.now())
+        early = max(now, self._end - INTERVAL + SHORTEST)
+        return min(self._end, early if early - now < INTERVAL else now + 1)  # else the clock was set back
 
     def _next_end(self) -> int:
         return (int(self._clock.now()) // INTERVAL + 1) * INTERVAL

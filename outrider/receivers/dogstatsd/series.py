@@ -14,6 +14,7 @@ Monitoring takes no increases for metrics of one's own.
 A total that falls is none: of counts that are taken back, Google gets nothing.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -57,10 +58,10 @@ class Series:
     )
 
     def __init__(self, head: Head, origin: Origin, started: int, size: int) -> None:
-        """`started` is the beginning of the first interval, in seconds."""
+        """`started` is when its total begins, in nanoseconds since 1970."""
         self.type, self.source, self.size = head.type, (origin, head.tags.words), size
-        self.last, self.timed = started, True
-        self._tags, self._started = head.tags.pairs, started * 10**9
+        self.last, self.timed = started // 10**9, True
+        self._tags, self._started = head.tags.pairs, started
         if origin.host:
             self._tags = tuple(sorted((*self._tags, (_HOST, origin.host))))
         self._names = _names(head.name, head.type)
@@ -91,13 +92,17 @@ class Series:
             yield Recent(self._names.recent[""], Increase(by, interval), time, self._tags)
         assert self._names.total is not None, "counts have one"
         if self._total_moved or not self.timed:
-            yield Point(self._names.total, self._total, time, self._tags, self._started)
+            yield self._of_total(self._names.total, self._total, time)
         self._total_moved = False
 
     def _count(self, by: float) -> None:
         if by:
-            self._total += max(by, 0.0)
+            total = self._total + max(by, 0.0)
+            self._total = total if math.isfinite(total) else self._total
             self._total_moved = True
+
+    def _of_total(self, metric: Metric, value: Value, time: int) -> Point:
+        return Point(metric, value, time, self._tags, min(self._started, time), exact=True)
 
     def _of_values(self, bins: Bins, time: int, interval: int) -> Iterator[Point | Recent]:
         sketch, tags, names = bins.sketch(), self._tags, self._names
@@ -112,7 +117,7 @@ class Series:
         assert names.total is not None, "values have one"
         self._ever = self._ever or Growing()
         self._ever.add(sketch)
-        yield Point(names.total, self._ever.histogram(), time, tags, self._started)
+        yield self._of_total(names.total, self._ever.histogram(), time)
 
 
 def _names(name: str, kind: Type) -> _Names:
