@@ -164,7 +164,9 @@ class Measuring:
 
         origins = Origins(self.subject, senders)
         try:
-            return DogStatsd(self._config.dogstatsd.listen, origins.subject, self.take, self._clock, counters)
+            return DogStatsd(
+                self._config.dogstatsd.listen, origins.subject, self.take, self._has_room, self._clock, counters
+            )
         except OSError as e:
             raise UnusableError(f"dogstatsd.listen: {e.strerror or e}") from e
 
@@ -181,6 +183,9 @@ class Measuring:
         else:
             names = Stream(subject.namespace, subject.pod, subject.uid, subject.container, 0)
             self._hand_on(names, subject.details, report)
+
+    def _has_room(self) -> bool:
+        return all(meter.has_room() for meter in self._meters.values())
 
     def _found(self, report: Report) -> None:
         """Take what a check has found, about us or, if it is about a node, about all that is on it."""

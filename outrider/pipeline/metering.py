@@ -100,6 +100,10 @@ class Meter:
         self._waiting[oldest.subject.namespace] -= _points_of(oldest)
         self._lose_reports([oldest], "inbox")
 
+    def has_room(self) -> bool:
+        """Whether whoever has much to report may go on. When the destination is in trouble, waiting would not help."""
+        return self.trouble is not None or (self._waiting.total() < INBOX // 2 and self._bytes < self._most // 2)
+
     def health(self) -> str | None:
         """None, or why this will not go on by itself."""
         return None if self._thread.is_alive() or self._over else f"{self.name}: the thread of its metrics has ended"
@@ -172,12 +176,16 @@ class Meter:
             now = self._clock.monotonic()
         due = [self._send_at] if self._queue else []
         with self._lock:
-            due += [self._encode_at] if self._inbox else []
+            due += [self._may_encode_at()] if self._inbox else []
         return max(min(due) - now, 0.0) if due else None
+
+    def _may_encode_at(self) -> float:
+        """When the reports of the inbox are due: at once, if they are many."""
+        return self._encode_at if self._waiting < INBOX // 2 else 0.0
 
     def _encode(self) -> None:
         with self._lock:
-            if not self._inbox or (self._deadline is None and self._clock.monotonic() < self._encode_at):
+            if not self._inbox or (self._deadline is None and self._clock.monotonic() < self._may_encode_at()):
                 return
             reports = list(self._inbox)
             self._inbox.clear()

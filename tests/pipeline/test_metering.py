@@ -146,6 +146,28 @@ def test_one_payload_may_be_larger_than_the_bound(rig: Rig) -> None:
     assert rig.destination.stored == [1]
 
 
+def test_many_reports_are_encoded_at_once_and_whoever_has_more_may_wait(rig: Rig) -> None:
+    rig.offer(1)
+    rig.turns()
+    rig.offer(2)
+    assert rig.meter.turn() == 1.0
+    assert rig.meter.has_room()
+    rig.offer(3, points=INBOX // 2)
+    assert not rig.meter.has_room()
+    rig.meter.turn()
+    assert (rig.destination.stored, rig.meter.has_room()) == ([1, 2], True)
+
+
+def test_a_queue_that_fills_has_no_room_unless_nothing_is_taken_anyway(rig: Rig) -> None:
+    rig.destination.size = 300
+    rig.offer(1, 2, 3)
+    rig.meter.turn()
+    assert not rig.meter.has_room()
+    rig.destination.answer = lambda _: RETRY
+    rig.meter.turn()
+    assert rig.meter.has_room()
+
+
 def test_reports_that_pile_up_during_a_request_are_bounded_too(rig: Rig) -> None:
     rig.offer(1, points=INBOX)
     rig.offer(2, points=INBOX)

@@ -28,9 +28,10 @@ class Server:
         self.folder, self.clock, self.counters = folder, clock or ManualClock(), Counters()
         addresses = {"udp": "udp://127.0.0.1:0", **{kind: f"{kind}://{folder}/{kind}.sock" for kind in KINDS[1:]}}
         self.reports: list[Report] = []
+        self.room = True
         self.dogstatsd = DogStatsd(
-            [addresses[kind] for kind in kinds or KINDS], lambda _: Subject("node-1"), self.reports.append, self.clock,
-            self.counters,
+            [addresses[kind] for kind in kinds or KINDS], lambda _: Subject("node-1"), self.reports.append,
+            lambda: self.room, self.clock, self.counters,
         )  # fmt: skip
 
     def start(self) -> "Server":
@@ -134,6 +135,32 @@ def test_an_interval_ends_by_itself(server: Server) -> None:
     assert rates(server.reports) == {"views": 2.0}
 
 
+def test_reports_wait_for_room_but_not_beyond_the_next_interval(server: Server) -> None:
+    sock = server.connection("unixgram")
+    sock.send(b"\n".join(b"views.%d:1|c" % i for i in range(250)))
+    server.packets(1)
+    server.room = False
+    server.clock.advance(10)
+    sock.send(b"other:1|c")
+    server.packets(2)
+    until(lambda: server.dogstatsd._aggregation.due() > 0)
+    assert server.reports == []
+    server.clock.advance(10)
+    sock.send(b"other:1|c")
+    until(lambda: len(rates(list(server.reports)).keys() - {"other"}) == 250)
+    server.room = True
+    server.packets(3)
+    assert sum(rates([report]).get("other", 0) for report in server.end()) == 2
+
+
+def test_what_waits_in_the_sockets_at_the_end_is_taken(server: Server) -> None:
+    socks = [server.connection(kind) for kind in KINDS]
+    server.dogstatsd.stop(last=False)  # the thread takes nothing more
+    for sock, data in zip(socks, (b"views:1|c", b"views:2|c", frames(b"views:4|c")), strict=True):
+        sock.sendall(data)
+    assert rates(server.end()) == {"views": 7.0}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_flood_arrives_whole(server: Server, kind: str) -> None:
     """As fast as a program can send it, while it is read; with UDP in bursts of what the kernel holds in any case."""
@@ -206,6 +233,14 @@ def test_a_datagram_that_is_too_large_is_cut_and_counted(server: Server) -> None
     server.packets(2)
     assert rates(server.end())["views"] == 8192 // len(line) + 1
     assert server.count("lost", reason="cut") == 1
+
+
+def test_half_a_line_is_no_other_line(server: Server) -> None:
+    line = b"views:12345|c|#env:production"
+    for whole in range(8192 - len(line), 8192):
+        server.connection("unixgram").send(b"\n" * whole + line)
+    server.packets(len(line))
+    assert rates(server.end()) == {"views": 12345.0}, "one fits, to the byte"
 
 
 def frames(*lines: bytes) -> bytes:

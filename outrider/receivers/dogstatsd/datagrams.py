@@ -6,7 +6,8 @@ thousand datagrams a second are lost that way beside a thread that compresses. O
 is of no matter.
 
 Datagrams have a slot each; only its pages that were ever used take memory. One that is larger than its slot is cut by
-the kernel. The slots are as large as what the Agent reads at a time (`dogstatsd_buffer_size`), which clients know.
+the kernel, mostly within a line, whose rest may well look like another line. So that goes with what was cut. The slots
+are as large as what the Agent reads at a time (`dogstatsd_buffer_size`), which clients know.
 """
 
 import ctypes
@@ -46,7 +47,7 @@ class _Header(ctypes.Structure):
 
 
 class Received(NamedTuple):
-    """`cut` counts those of `datagrams` that were too large; of each only the beginning is here."""
+    """`cut` counts those of `datagrams` that were too large; of each only the lines that came whole are here."""
 
     datagrams: list[bytes]
     cut: int
@@ -83,5 +84,7 @@ class Datagrams:
         data, sizes = self._data, self._sizes[:count].tolist()
         found = [data[i * SLOT : i * SLOT + size].tobytes() for i, size in enumerate(sizes)]
         flags = self._flags[:count].tolist()
-        cut = sum(flag & socket.MSG_TRUNC != 0 for flag in flags) if any(flags) else 0
-        return Received(found, cut)
+        cut = [i for i, flag in enumerate(flags) if flag & socket.MSG_TRUNC] if any(flags) else []
+        for i in cut:
+            found[i] = found[i].rpartition(b"\n")[0]
+        return Received(found, len(cut))

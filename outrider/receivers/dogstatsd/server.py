@@ -1,7 +1,8 @@
 """The DogStatsD server: one thread that reads all sockets, and says every ten seconds what came.
 
 A turn waits for a socket that has something (no longer than the interval lasts), takes what it has, and adds it up.
-When the interval is over, a portion of the reports is made in each turn, beside what the sockets bring.
+When the interval is over, a portion of the reports is made in each turn, beside what the sockets bring. They may be
+very many: so the next one waits until whoever takes them has room, but no longer than the next interval lasts.
 
 One server may take over from another (a new configuration): sockets that it listens at too are handed on as they are,
 with what waits in them, and so is everything that was added up so far.
@@ -13,6 +14,7 @@ import os
 import select
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 from outrider.model.clock import Clock
 from outrider.model.counters import Counters
@@ -25,12 +27,14 @@ from outrider.receivers.dogstatsd.listeners import MAX_CONNECTIONS, Listener, St
 log = logging.getLogger(__name__)
 
 LAST_TURN = 2.0
-"""Seconds that the thread gets, at the end, to say what came until then."""
+"""Seconds that the thread gets, at the end, to notice that it is over; and that reports then may wait for room."""
+LOOK = 0.01
+"""Seconds between two looks whether there is room for reports."""
 
 
 class DogStatsd:
-    """Listens at `addresses`. `subject` says who an origin is, `hand_on` gets the reports. Made, started and ended
-    once.
+    """Listens at `addresses`. `subject` says who an origin is, `hand_on` gets the reports, when it `has_room`. Made,
+    started and ended once.
     """
 
     def __init__(
@@ -38,10 +42,12 @@ class DogStatsd:
         addresses: Sequence[str],
         subject: Callable[[Origin], Subject],
         hand_on: Callable[[Report], None],
+        has_room: Callable[[], bool],
         clock: Clock,
         counters: Counters,
     ) -> None:
-        self._addresses, self._hand_on, self._clock, self._counters = addresses, hand_on, clock, counters
+        self._addresses, self._clock, self._counters = addresses, clock, counters
+        self._hand_on, self._has_room = hand_on, has_room
         self.trouble: str | None = None
         """The address that cannot be had, and why; None if all can."""
         self._datagrams = Datagrams()
@@ -108,7 +114,12 @@ class DogStatsd:
         if self._thread.is_alive():
             self._thread.join(LAST_TURN)
         if last and not self._thread.is_alive():
-            for report in (*self._reports, *self._aggregation.close()):
+            until = self._clock.monotonic() + LAST_TURN
+            while self._listen(0) and self._clock.monotonic() < until:
+                pass  # what programs have sent and nobody has taken
+            for report in chain(self._reports, self._aggregation.close()):
+                while not self._has_room() and self._clock.monotonic() < until:
+                    self._clock.wait(threading.Event(), LOOK)
                 self._hand_on(report)
 
     def let_go(self) -> None:
@@ -131,11 +142,19 @@ class DogStatsd:
 
     def _turn(self) -> None:
         """Take what is there, or wait for something; then a portion of the reports."""
-        report = None if self._silent else next(self._reports, None)
+        wait = not self._silent and not self._has_room() and self._aggregation.due() > 0
+        report = None if self._silent or wait else next(self._reports, None)
         if report is not None:
             self._hand_on(report)
-        patience = 0.0 if report is not None else max(self._aggregation.due(), 0.0) * 1000
-        ready = [fd for fd, _ in self._poll.poll(None if self._silent else patience)]
+        patience = 0.0 if report is not None else LOOK if wait else max(self._aggregation.due(), 0.0)
+        self._listen(None if self._silent else patience * 1000)
+        if report is None and not wait and not self._silent and self._aggregation.due() <= 0:
+            self._reports = self._aggregation.close()
+            self._lost["kernel"].add(sum(one.newly_lost() for one in self._listeners.values()))
+
+    def _listen(self, milliseconds: float | None) -> bool:
+        """Take what is there, or wait so long for something. Whether a socket had something."""
+        ready = [fd for fd, _ in self._poll.poll(milliseconds) if fd != self._wake]
         for listener in [one for one in self._listeners.values() if one.sock.fileno() in ready]:
             if listener.kind == "unixstream":
                 self._accept(listener)
@@ -144,9 +163,7 @@ class DogStatsd:
         for fd in ready:
             if fd in self._streams:
                 self._read(fd, self._streams[fd])
-        if report is None and not self._silent and self._aggregation.due() <= 0:
-            self._reports = self._aggregation.close()
-            self._lost["kernel"].add(sum(one.newly_lost() for one in self._listeners.values()))
+        return bool(ready)
 
     def _receive(self, listener: Listener) -> None:
         datagrams, cut = self._datagrams.receive(listener.sock)
