@@ -239,6 +239,35 @@ def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         rig.end()
 
 
+@pytest.mark.parametrize("head", [b"", b"POST /v1/logs HTTP/1.1\r\nX: ", b"Content-Length: 1000000\r\n\r\n"])
+def test_a_client_that_speaks_slowly_does_not_keep_its_connection(monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
+    """A byte now and then is no silence, and would keep everybody else out."""
+    monkeypatch.setattr(otlp, "PATIENCE", 0.2)
+    rig = Rig()
+    try:
+        sock = socket.create_connection(rig.server.server_address[:2], timeout=10)
+        sock.sendall(b"POST /v1/logs HTTP/1.1\r\n" + head if head.startswith(b"Content") else head)
+
+        def hung_up() -> bool:
+            try:
+                sock.sendall(b"x")
+            except OSError:
+                return True
+            return not rig.server._open
+
+        until(lambda: rig.server._open)
+        until(hung_up)
+        assert rig.post("/v1/logs", b"{}", JSON)[0].status == 200
+    finally:
+        rig.end()
+
+
+def test_whoever_comes_when_it_ends_is_sent_back(rig: Rig) -> None:
+    rig.server.hang_up()
+    response, _ = rig.post("/v1/logs", b"{}", JSON)
+    assert (response.status, response.headers["Retry-After"], rig.logs) == (503, "5", [])
+
+
 def test_a_client_that_hangs_up_in_the_middle_is_nobodys_news(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_connection(rig.server.server_address[:2]) as sock:
         sock.sendall(b"POST /v1/logs HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")

@@ -6,20 +6,22 @@
     503   no room for now, with Retry-After: clients keep it and come again
 
 What is answered with 200 is in memory and nowhere else yet. Everything that a client can make large has a bound: bodies
-before and after they are unpacked, connections, the time in which a client may say nothing. A message takes several
+before and after they are unpacked, connections, the time until a request is there. A message takes several
 times the bytes of its body while it is read, so this is done for one body at a time; the interpreter could do no two
 anyway.
 """
 
 import contextlib
+import io
 import logging
 import socket
 import socketserver
 import threading
+import time
 import zlib
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from outrider.model.counters import Counters
 from outrider.receivers.otlp.messages import (
@@ -33,6 +35,9 @@ from outrider.receivers.otlp.messages import (
     success,
 )
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 log = logging.getLogger(__name__)
 
 MAX_BODY = 16 << 20
@@ -40,8 +45,9 @@ MAX_BODY = 16 << 20
 MAX_CONNECTIONS = 64
 """Connections at a time; each has a thread."""
 PATIENCE = 30.0
-"""Seconds in which a client may be silent. SDKs leave a minute between two exports of metrics: longer would keep
-threads for nothing, and just as long would hang up on a client that is about to speak.
+"""Seconds in which a client may be silent, and then those until its request is there, however slowly it speaks. SDKs
+leave a minute between two exports of metrics: longer would keep threads for nothing, and just as long would hang up on
+a client that is about to speak.
 """
 RETRY_AFTER = 5
 """Seconds after which a client may come again that there was no room for."""
@@ -101,6 +107,7 @@ class OtlpServer(socketserver.ThreadingTCPServer):
             "/v1/logs": ("logs", logs_request, logs, "rejectedLogRecords"),
         }
         self.one_at_a_time = threading.Lock()
+        self.over = False
         self._room = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._open: set[socket.socket] = set()
 
@@ -118,7 +125,9 @@ class OtlpServer(socketserver.ThreadingTCPServer):
         super().shutdown_request(request)
 
     def hang_up(self) -> None:
-        """End the connections that clients keep open, once what is under way is answered."""
+        """Take nothing more, and end the connections that clients keep open, once what is under way is answered."""
+        with self.one_at_a_time:
+            self.over = True  # whoever waits for his turn is sent back: his successor may know what becomes of it
         for request in list(self._open):
             with contextlib.suppress(OSError):
                 request.shutdown(socket.SHUT_RD)
@@ -132,12 +141,42 @@ class OtlpServer(socketserver.ThreadingTCPServer):
         log.debug("otlp", exc_info=True)
 
 
+class _Incoming(socket.SocketIO):
+    """What a client sends, until it is too late."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock, "r")
+        self._of, self._until = sock, 0.0
+
+    def allow(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+
+    def readinto(self, buffer: "WriteableBuffer") -> int | None:
+        """Raises TimeoutError."""
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._of.settimeout(left)
+        return super().readinto(buffer)
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: OtlpServer
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "outrider", ""
-    timeout = PATIENCE
     wbufsize = -1  # an answer in one piece: in two, the second would wait for the client's kernel
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self._incoming = _Incoming(self.connection)
+        self.rfile = self._reader = io.BufferedReader(self._incoming)
+
+    def handle_one_request(self) -> None:
+        self._incoming.allow(PATIENCE)
+        self._reader.peek(1)
+        self._incoming.allow(PATIENCE)
+        super().handle_one_request()
 
     def do_POST(self) -> None:
         signal, read, take, name = self.server.ways.get(self.path.partition("?")[0], ("other", None, None, ""))
@@ -150,6 +189,8 @@ class _Handler(BaseHTTPRequestHandler):
             if kind not in KINDS:
                 raise _Refused(415, f"Content-Type must be {PROTOBUF} or {JSON}")
             with self.server.one_at_a_time:
+                if self.server.over:
+                    raise FullError("this server is about to end")
                 taken = take(read(self._unpacked(body), kind))
             status, answer = 200, success(kind, taken.rejected, taken.words, name)
         except _Refused as e:
