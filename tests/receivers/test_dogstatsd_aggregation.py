@@ -369,6 +369,28 @@ def test_what_programs_can_make_without_end_is_bounded(
         assert rig.dropped() == dropped, "in the next interval there is room again"
 
 
+@pytest.mark.parametrize(
+    ("room", "lines", "reason", "name"),
+    [
+        ("SERIES_ROOM", ["a:1|c", "b:1|c", "c:1|c"], "too_many_series", "a"),
+        ("HELD_ROOM", ["a:1:2|d", "a:2|d", "b:1|s", "c:1|h"], "too_many_values", "b"),
+        ("TOLD_ROOM", ["_sc|a|0", "_e{5,1}:title|b", "_sc|c|0"], "too_many_values", "title"),
+    ],
+)
+def test_who_has_no_more_room_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    room: str, lines: list[str], reason: str, name: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(aggregation, room, 0 if room == "SERIES_ROOM" else 300)
+    rig = Rig()
+    rig.take(*(f"{line}|#dd.internal.entity_id:u-9" for line in lines))
+    rig.close()
+    rig.take(*(f"{line}|#dd.internal.entity_id:u-9" for line in lines))
+    rig.close()
+    [words] = caplog.messages
+    assert words.startswith(f"dogstatsd: {reason}: no room for all that /u-9 sends, such as {name!r} (said once;")
+
+
 def test_there_is_room_again_when_series_are_forgotten(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aggregation, "SERIES_ROOM", 4000)
     rig = Rig()

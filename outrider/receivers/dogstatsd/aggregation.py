@@ -16,9 +16,10 @@ looked up again whenever an interval ends; if somebody turns out to be another o
 
 What can be told apart without end is bounded, in bytes: heads, series, and what is held within an interval. What is
 beyond is dropped and counted, as is every line that cannot be read; and one sender leaves room to the others
-(`room.py`).
+(`room.py`). The log says whose it is, for it is mostly somebody's mistake.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
@@ -29,6 +30,8 @@ from outrider.model.points import Event, Point, Recent, Report, ServiceCheck, Su
 from outrider.receivers.dogstatsd.lines import BadLineError, Head, Origin, event, head, numbers, service_check
 from outrider.receivers.dogstatsd.room import Room
 from outrider.receivers.dogstatsd.series import EXPIRES, Gathered, Series, Source
+
+log = logging.getLogger(__name__)
 
 INTERVAL = 10
 """Seconds that are added up: the Agent's, which it cannot be told to change either."""
@@ -57,6 +60,8 @@ PORTION = 100
 REASONS = ("form", "value", "rate", "time", "event", "service_check", "too_many_series", "too_many_values")
 """Why a line is dropped: no name or type; no number; a sample rate that is none; a time that is none, or of a type that
 takes none; an event or a service check that cannot be read; no room."""
+_SAID = 1000
+"""Senders whose want of room is not said again; beyond, all of them may be said once more."""
 
 
 class Aggregation:
@@ -74,6 +79,7 @@ class Aggregation:
         self._series: dict[tuple[object, ...], Series] = {}
         self._gathered: dict[Series, Gathered] = {}
         self._series_room, self._held_room, self._told_room = Room(SERIES_ROOM), Room(HELD_ROOM), Room(TOLD_ROOM)
+        self._said: set[tuple[str, str]] = set()
         self._told: list[tuple[Source, Point | Recent | Event | ServiceCheck]] = []
         self._end = self._next_end()
         # the program before this one may have ended its interval early, and this is the same one
@@ -149,7 +155,7 @@ class Aggregation:
         series.last = self._end
         for value in numbers(values):
             told = series.at(value, 1 / found.rate, found.time, INTERVAL)
-            self._keep_told(series.source, told, 0)
+            self._keep_told(series.source, told, found.name, 0)
         self._taken["values"].add()
 
     def _series_of(self, found: Head, size: int) -> Series:
@@ -159,6 +165,7 @@ class Aggregation:
         series = self._series.get(key)
         if series is None:
             if not self._series_room.open_to(origin.pod):
+                self._say_full(origin, found.name, "too_many_series")
                 raise BadLineError("too_many_series")
             size += EACH_SERIES
             self._series_room.take(origin.pod, size)
@@ -180,14 +187,30 @@ class Aggregation:
         return origin._replace(container_id="", pod=subject.uid, container=subject.container)
 
     def _tell(self, size: int, what: Event | ServiceCheck, words: tuple[str, ...], origin: Origin) -> None:
-        self._keep_told((self._meant(origin), words), what, size)
+        name = what.title if isinstance(what, Event) else what.name
+        self._keep_told((self._meant(origin), words), what, name, size)
 
-    def _keep_told(self, source: Source, what: Point | Recent | Event | ServiceCheck, size: int) -> None:
+    def _keep_told(self, source: Source, what: Point | Recent | Event | ServiceCheck, name: str, size: int) -> None:
         who = source[0].pod
         if not self._told_room.open_to(who):
+            self._say_full(source[0], name, "too_many_values")
             raise BadLineError("too_many_values")
         self._told_room.take(who, size + EACH_TOLD)
         self._told.append((source, what))
+
+    def _say_full(self, origin: Origin, name: str, reason: str) -> None:
+        """Say, once, who has no more room."""
+        if (origin.pod, reason) in self._said:
+            return
+        if len(self._said) >= _SAID:
+            self._said.clear()
+        self._said.add((origin.pod, reason))
+        whose = self.subject(origin)
+        log.warning(
+            "dogstatsd: %s: no room for all that %s sends, such as %.200r (said once; outrider_dogstatsd_dropped_total "
+            "counts)",
+            *(reason, f"{whose.namespace}/{whose.pod}" if whose.pod else f"the node {whose.node}", name),
+        )
 
     # -- folding ------------------------------------------------------------------------------------------------------
 
@@ -216,6 +239,7 @@ class Aggregation:
         else:
             who = series.source[0].pod
             if not self._held_room.open_to(who):
+                self._say_full(series.source[0], series.name, "too_many_values")
                 self._dropped["too_many_values"].add(len(found))
                 return
             bins = before if isinstance(before, Bins) else Bins()
@@ -238,6 +262,7 @@ class Aggregation:
                     self._held_room.take(who, len(member) + EACH_HELD)
                     members.add(member)
                 else:
+                    self._say_full(series.source[0], series.name, "too_many_values")
                     self._dropped["too_many_values"].add()
         if members:
             self._gathered[series] = members

@@ -54,12 +54,12 @@ class Series:
 
     __slots__ = (
         *("_ever", "_names", "_started", "_tags", "_total", "_total_moved"),
-        *("last", "size", "source", "timed", "type"),
+        *("last", "name", "size", "source", "timed", "type"),
     )
 
     def __init__(self, head: Head, origin: Origin, started: int, size: int) -> None:
         """`started` is when its total begins, in nanoseconds since 1970."""
-        self.type, self.source, self.size = head.type, (origin, head.tags.words), size
+        self.name, self.type, self.source, self.size = head.name, head.type, (origin, head.tags.words), size
         self.last, self.timed = started // 10**9, True
         self._tags, self._started = head.tags.pairs, started
         if origin.host:
