@@ -44,13 +44,16 @@ class Counted(NamedTuple):
 
 @dataclass(slots=True)
 class Total:
-    """One series: since when it is counted, from which value on (None: from nothing), and what the server said last."""
+    """One series: since when it is counted, from which value on (None: from nothing), what the server said last, and by
+    how much its start may move.
+    """
 
     start: int
     base: Value | None
     last: Value
     time: int
     told: int | None
+    moves: int = MOVES
 
     @staticmethod
     def first(value: Value, time: int, told: int | None, exact: bool = False) -> "tuple[Total, Counted | None]":
@@ -60,7 +63,7 @@ class Total:
         if told is None:
             return Total(time, value, value, time, None), None
         start = min(told if exact else _rounded(told), time - AFTER)
-        return Total(start, None, value, time, told), Counted(start, value)
+        return Total(start, None, value, time, told, 0 if exact else MOVES), Counted(start, value)
 
     def next(self, value: Value, time: int, told: int | None) -> Counted | None:
         """What was counted up to a later value; None if that cannot be told."""
@@ -81,7 +84,7 @@ class Total:
             self.start, self.base = time, value
 
     def _started_again(self, told: int | None) -> bool:
-        return told is not None and self.told is not None and told - self.told > MOVES and told >= self.time
+        return told is not None and self.told is not None and told - self.told > self.moves and told >= self.time
 
 
 def _rounded(told: int) -> int:

@@ -72,17 +72,30 @@ CASES: dict[str, list[tuple[Row, Want]]] = {
 }
 
 
+EXACT: dict[str, list[tuple[Row, Want]]] = {
+    "a start is what it is": [((60, 5, 12.5), (12.5, 5)), ((70, 9, 12.5), (12.5, 9))],
+    "any later start is another one": [
+        ((60, histogram(5, 0), 59.9), (59.9, histogram(5, 0))),
+        ((70, histogram(5, bounds=()), 60.001), (60.001, histogram(5, bounds=()))),
+    ],
+}
+
+
 def at(seconds: float) -> int:
     return T * S + round(seconds * S)
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
-def test_what_is_written(case: list[tuple[Row, Want]]) -> None:
+@pytest.mark.parametrize(
+    ("case", "exact"),
+    [*((case, False) for case in CASES.values()), *((case, True) for case in EXACT.values())],
+    ids=[*CASES, *EXACT],
+)
+def test_what_is_written(case: list[tuple[Row, Want]], exact: bool) -> None:
     total: Total | None = None
     for (seconds, value, told), want in case:
         since = None if told is None else at(told)
         if total is None:
-            total, counted = Total.first(value, at(seconds), since)
+            total, counted = Total.first(value, at(seconds), since, exact)
         else:
             counted = total.next(value, at(seconds), since)
         assert counted == (None if want is None else (at(want[0]), want[1]))
