@@ -145,6 +145,15 @@ def test_points_that_make_no_sense_are_told_of(metric: dict[str, Any], rejected:
     assert (translation.rejected, translation.words) == (rejected, words)
 
 
+def test_an_attribute_without_a_key_is_none(caplog: pytest.LogCaptureFixture) -> None:
+    nameless = [{"key": "", "value": {"stringValue": "x"}}]
+    metric = {"name": "a", "gauge": {"dataPoints": [{**NUMBER, "attributes": nameless}]}}
+    body = {"resourceMetrics": [{"resource": {"attributes": nameless}, "scopeMetrics": [{"metrics": [metric]}]}]}
+    data = Translation().data(json_format.ParseDict(body, ExportMetricsServiceRequest()))
+    assert Conversion().reports(data)[0].points[0].attributes == ()
+    assert caplog.messages == []
+
+
 def test_the_instruments_of_the_sdk_are_all_here() -> None:
     """A new kind of data would be one that nobody translates."""
     message = ExportMetricsServiceRequest.DESCRIPTOR.file.pool.FindMessageTypeByName(

@@ -2,6 +2,7 @@
 
     resource attributes k8s.*                       the Subject
     service.name, service.namespace, ...            attributes of every point, spelled as each vendor has them
+    the scope's name                                one more: two libraries in one program may measure the same
     Sum, monotonic                                  counter
     Sum, not monotonic; Gauge                       gauge
     Histogram, ExponentialHistogram                 histogram; the latter with the bounds of its buckets, which are few
@@ -47,6 +48,9 @@ SERVICE: dict[str, tuple[str | None, str | None]] = {
 }
 """How Datadog and Google spell what a program is, None: not at all. Datadog's are its reserved tags
 (opentelemetry-mapping-go); Google's keep the series of two programs apart (opentelemetry-operations-go)."""
+SCOPE = "otel.scope.name"
+"""The attribute that says which library of a program has measured; spelled as in the same two."""
+_SPELLING = {**SERVICE, SCOPE: ("instrumentation_scope", "instrumentation_source")}
 UNITS = {"By": "byte", "s": "second", "ms": "millisecond", "us": "microsecond", "ns": "nanosecond", "%": "percent"}
 """Datadog's names of UCUM's units."""
 
@@ -81,19 +85,19 @@ class Conversion:
         for resource in data.resource_metrics:
             about = _attributes(resource.resource.attributes)
             for scope in resource.scope_metrics:
-                source = scope.scope.name or "opentelemetry"
+                source = scope.scope.name
                 found = [p for metric in scope.metrics for p in self._points(metric, about, source)]
                 points = tuple(one for one in found if isinstance(one, Point))
                 recent = tuple(one for one in found if isinstance(one, Recent))
-                reports.append(Report(source, _subject(dict(about)), points, recent=recent))
+                reports.append(Report(source or "opentelemetry", _subject(dict(about)), points, recent=recent))
         return reports
 
     def _points(self, metric: Any, about: Attributes, source: str) -> Iterator[Point | Recent]:
-        service = tuple((key, value) for key, value in about if key in SERVICE)
+        common = {key: value for key, value in about if key in SERVICE} | ({SCOPE: source} if source else {})
         delta = getattr(metric.data, "aggregation_temporality", None) is sdk.AggregationTemporality.DELTA
         for found in metric.data.data_points:
             attributes = _attributes(found.attributes)
-            merged = tuple(sorted({**dict(service), **dict(attributes)}.items()))
+            merged = tuple(sorted({**common, **dict(attributes)}.items()))
             time, value, start = found.time_unix_nano, _value(found), found.start_time_unix_nano or None
             of = self._metric(metric, value)
             if delta:
@@ -144,14 +148,14 @@ def _made(metric: Any, kind: Kind, value: Any) -> Metric:
         "gauge" if kind == "gauge" else "monotonic_count",
         "gauge" if kind == "gauge" else "count",
         UNITS.get(unit, ""),
-        spelling={key: spelled for key, (spelled, _) in SERVICE.items()},
+        spelling={key: spelled for key, (spelled, _) in _SPELLING.items()},
     )
     google = GoogleName(
         DOMAIN + metric.name,
         "GAUGE" if kind == "gauge" else "CUMULATIVE",
         value_type,
         unit or "1",
-        spelling={key: spelled for key, (_, spelled) in SERVICE.items()},
+        spelling={key: spelled for key, (_, spelled) in _SPELLING.items()},
     )
     return Metric(metric.name, kind, metric.description or "", datadog, google)
 

@@ -95,5 +95,5 @@ def plain(value: Any) -> Any:
 
 
 def pairs(attributes: Any) -> dict[str, Any]:
-    """A list of KeyValue as a dict."""
-    return {one.key: plain(one.value) for one in attributes}
+    """A list of KeyValue as a dict; one without a key is none."""
+    return {one.key: plain(one.value) for one in attributes if one.key}

@@ -49,7 +49,8 @@ def test_a_program_writes_to_cloud_monitoring(api: MonitoringApi) -> None:
     request, *_ = api.series()
     requests, latency, load = request.time_series
     assert requests.metric.type == "workload.googleapis.com/requests"
-    assert dict(requests.metric.labels) == {"http_method": "GET", "service_name": "cart"}
+    about = {"service_name": "cart", "instrumentation_source": "cart"}
+    assert dict(requests.metric.labels) == {"http_method": "GET", **about}
     assert requests.resource.type == "k8s_pod"
     assert requests.resource.labels["pod_name"] == "cart-1"
     assert requests.points[0].value.int64_value == 3

@@ -242,6 +242,27 @@ def test_datadog_counts_increases_whose_buckets_change_as_what_they_are() -> Non
     assert counted == [1, 4, 1, 2]
 
 
+def test_two_libraries_that_measure_the_same_are_two_series(program: Program) -> None:
+    """As of a client of HTTP and of what it is built upon."""
+    counters = [program.provider.get_meter(name).create_counter("calls") for name in ("requests", "urllib3")]
+    clock = SystemClock()
+    datadog = DatadogConversion("dd", Cluster("acme", "c", "l", "n"), (), clock, Counters())
+    found: dict[str, float] = {}
+    for _ in range(3):
+        for counter, by in zip(counters, (100, 5), strict=True):
+            counter.add(by)
+        reports = program.reports()
+        for one in datadog.series(reports):
+            assert isinstance(one.value, float)
+            [scope] = [tag for tag in one.tags if tag.startswith("instrumentation_scope:")]
+            found[scope] = found.get(scope, 0) + one.value
+    assert found == {"instrumentation_scope:requests": 300, "instrumentation_scope:urllib3": 15}
+    googles = [point.metric.google for report in reports for point in report.points]
+    assert {name.spelling["otel.scope.name"] for name in googles if name} == {"instrumentation_source"}
+    totals = {dict(point.attributes)["otel.scope.name"]: point.value for r in reports for point in r.points}
+    assert totals == {"requests": 300, "urllib3": 15}
+
+
 @pytest.mark.parametrize("late", [0, 120])
 def test_increases_from_before_we_began_are_counted(late: int) -> None:
     """A program counts on while nobody listens: what it tells then is no total that somebody may have told before."""
@@ -350,5 +371,5 @@ def test_a_program_outside_kubernetes_is_nobody_in_particular() -> None:
     program.meter.create_counter("requests").add(1)
     [report] = program.reports()
     assert report.subject == Subject()
-    assert report.points[0].attributes == ()
+    assert report.points[0].attributes == (("otel.scope.name", "cart"),)
     program.provider.shutdown()
