@@ -262,6 +262,15 @@ def test_a_client_that_speaks_slowly_does_not_keep_its_connection(monkeypatch: p
         rig.end()
 
 
+def test_a_client_that_asks_before_it_sends_its_body_is_answered(rig: Rig) -> None:
+    with socket.create_connection(rig.server.server_address[:2], timeout=5) as sock:
+        sock.sendall(b"POST /v1/logs HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n")
+        sock.sendall(b"Expect: 100-continue\r\n\r\n")
+        assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(b"{}")
+        assert sock.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
 def test_whoever_comes_when_it_ends_is_sent_back(rig: Rig) -> None:
     rig.server.hang_up()
     response, _ = rig.post("/v1/logs", b"{}", JSON)

@@ -178,6 +178,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._incoming.allow(PATIENCE)
         super().handle_one_request()
 
+    def handle_expect_100(self) -> bool:
+        goes_on = super().handle_expect_100()
+        self.wfile.flush()  # a client may wait for it before it sends its body
+        return goes_on
+
     def do_POST(self) -> None:
         signal, read, take, name = self.server.ways.get(self.path.partition("?")[0], ("other", None, None, ""))
         kind = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
