@@ -129,6 +129,18 @@ def test_what_is_said_of_the_program_is_in_every_line() -> None:
     assert line.container == "web"
 
 
+@pytest.mark.parametrize(
+    ("said", "env"),
+    [
+        ({"deployment__environment": text("old")}, "old"),
+        ({"deployment__environment__name": text("new"), "deployment__environment": text("old")}, "new"),
+    ],
+    ids=["old", "both"],
+)
+def test_the_environment_has_had_two_names(said: dict[str, Any], env: str) -> None:
+    assert json.loads(read({"body": text("a")}, attributes(**said)).content)["env"] == env
+
+
 def test_a_small_request_that_makes_very_many_bytes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is said of a program once is in every line."""
     monkeypatch.setattr(logs, "MAX_LINES", 10_000)

@@ -35,8 +35,14 @@ _SEVERITIES = (
     *("ALERT", "EMERGENCY"),
 )
 """By severity number: 0 is none, 1 to 4 TRACE, then DEBUG, INFO, WARN, ERROR and FATAL (logs/data-model.md)."""
-_SERVICE = {"service.name": "service", "service.version": "version", "deployment.environment.name": "env"}
-"""Attributes of the resource that have a name of their own in a line (Datadog's reserved attributes)."""
+_SERVICE = {
+    "service.name": "service",
+    "service.version": "version",
+    "deployment.environment": "env",  # before version 1.27 of the semantic conventions
+    "deployment.environment.name": "env",
+}
+"""Attributes of the resource that have a name of their own in a line (Datadog's reserved attributes). Of two for one
+name, the last."""
 _KNOWN_OTHERWISE = (
     *("k8s.", "telemetry.", "service.", "deployment.environment"),
     *("host.", "container.", "process.", "os."),
@@ -60,7 +66,7 @@ def lines(request: Any, now: float) -> Iterator[LogLine]:
     for resource in request.resource_logs:
         about = pairs(resource.resource.attributes)
         container = about.get("k8s.container.name")
-        of_all = {_SERVICE[key]: value for key, value in about.items() if key in _SERVICE and value}
+        of_all = {word: about[key] for key, word in _SERVICE.items() if about.get(key)}
         of_all |= {key: value for key, value in about.items() if not key.startswith(_KNOWN_OTHERWISE)}
         for scope in resource.scope_logs:
             logger = {"logger": scope.scope.name} if scope.scope.name else {}
