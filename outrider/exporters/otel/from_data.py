@@ -9,7 +9,8 @@
 
 Points are cumulative. Increases (temporality delta) are what Datadog stores, and go there as they are (`Recent`). For
 everybody else they are added up, since the start of the first; a histogram that has other buckets than the sum so far,
-as exponential ones do whenever their range changes, begins a new sum. The name of a
+as exponential ones do whenever their range changes, begins a new sum. An increase that comes again, to the nanosecond,
+is the repeat of a client that heard no answer, and is passed over. The name of a
 metric is its name in Datadog, and behind `workload.googleapis.com/` in Google, where its value type is fixed by the
 first value: the SDK keeps whole numbers and fractions apart by value alone, and Cloud Monitoring by metric.
 """
@@ -65,10 +66,11 @@ _Key = tuple[Attributes, Attributes, str, str, Kind]
 
 @dataclass(slots=True)
 class _Sum:
-    """Increases of one series up to `time`, added up."""
+    """Increases of one series up to `time`, added up; the last one of them is that since `since`."""
 
     value: Any
     start: int
+    since: int
     time: int
 
 
@@ -101,24 +103,27 @@ class Conversion:
             time, value, start = found.time_unix_nano, _value(found), found.start_time_unix_nano or None
             of = self._metric(metric, value)
             if delta:
+                key, since = (about, attributes, source, metric.name, of.kind), start or time
+                known = self._sums.get(key)
+                if known is not None and (known.since, known.time) == (since, time):
+                    continue
                 if of.datadog is not None and of.kind != "gauge":
-                    yield Recent(of.datadog, Increase(value, (time - (start or time)) / 1e9), time, merged)
+                    yield Recent(of.datadog, Increase(value, (time - since) / 1e9), time, merged)
                     of = replace(of, datadog=None)
-                key = about, attributes, source, metric.name, of.kind
-                value, start = self._added(key, value, start or time, time)
+                value, start = self._added(key, value, since, time)
             yield Point(of, value, time, merged, None if of.kind == "gauge" else start, delta)
 
-    def _added(self, key: _Key, increase: Any, start: int, time: int) -> tuple[Any, int]:
+    def _added(self, key: _Key, increase: Any, since: int, time: int) -> tuple[Any, int]:
         """What has been counted with this increase, and since when."""
         before = self._sums.pop(key, None)
         together = None if before is None else _together(before.value, increase)
         if before is None or together is None:
             if len(self._sums) >= MAX_SUMS:
                 del self._sums[next(iter(self._sums))]
-            start = min(max(start, 0 if before is None else before.time) + AFTER, time)
-            self._sums[key] = _Sum(increase, start, time)
+            start = min(max(since, 0 if before is None else before.time) + AFTER, time)
+            self._sums[key] = _Sum(increase, start, since, time)
             return increase, start
-        before.value, before.time = together, time
+        before.value, before.since, before.time = together, since, time
         self._sums[key] = before  # the one that was not seen for longest is the first
         return together, before.start
 

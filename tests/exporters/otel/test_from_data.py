@@ -295,15 +295,23 @@ def test_a_sum_begins_after_what_was_told_before() -> None:
 
 
 def test_one_name_of_two_kinds_is_two_sums() -> None:
-    number = sdk.NumberDataPoint({}, 1, 2, 5)
-    histogram = sdk.HistogramDataPoint({}, 1, 2, 1, 3.0, [1, 0], [5.0], 3.0, 3.0)
-    conversion = Conversion()
-    found = [
-        conversion.reports(metrics_data(data))[0].points[0].value
-        for _ in range(2)
-        for data in (sdk.Sum([number], DELTA, True), sdk.Histogram([histogram], DELTA))
-    ]
+    conversion, found = Conversion(), []
+    for t in (1, 2):
+        number = sdk.NumberDataPoint({}, t, t + 1, 5)
+        histogram = sdk.HistogramDataPoint({}, t, t + 1, 1, 3.0, [1, 0], [5.0], 3.0, 3.0)
+        both = sdk.Sum([number], DELTA, True), sdk.Histogram([histogram], DELTA)
+        found += [conversion.reports(metrics_data(data))[0].points[0].value for data in both]
     assert found == [5, Histogram((5.0,), (1, 0), 1, 3.0), 10, Histogram((5.0,), (2, 0), 2, 6.0)]
+
+
+def test_an_increase_that_comes_again_is_counted_once() -> None:
+    """A client that has heard no answer cannot know that its request was taken."""
+    conversion, found = Conversion(), []
+    for since, until in ((10, 20), (20, 30), (20, 30), (30, 40), (30, 40), (40, 50)):
+        data = sdk.Sum([sdk.NumberDataPoint({}, since, until, 5)], DELTA, True)
+        [report] = conversion.reports(metrics_data(data))
+        found.append(([p.value for p in report.points], [r.value.by for r in report.recent]))  # type: ignore[union-attr]
+    assert found == [([5], [5]), ([10], [5]), ([], []), ([15], [5]), ([], []), ([20], [5])]
 
 
 def test_a_sum_that_no_number_holds_begins_anew() -> None:
