@@ -2,13 +2,16 @@
 
 There is no log file behind a metric that could be read again. So what cannot be sent is kept, in memory, within bounds:
 
-    report -> inbox -> encode -> queue of payloads -> send, the oldest first, until it is taken or not wanted any more
+    report -> inbox -> encode -> queues of payloads -> send, the oldest first, until it is taken or not wanted any more
 
 One thread does all of it. A report after a quiet moment goes at once; those that come within a moment of it share
 requests. A request that fails is tried
 again, after a pause that grows, before any newer one: points of a series arrive in order. Meanwhile reports go on to be
 encoded, and the queue grows up to its bound; then its oldest payload is given up. So is one that nobody wants any more
 because its points have become too old, and what is left when the program ends. Whatever is given up is counted.
+
+Events and service checks have a queue of their own and come second: Datadog takes one event in a request, so a program
+that tells of every little thing would hold up everybody's points for minutes.
 
 `turn` does what is due and says when the next thing will be; the thread does nothing but take turns.
 """
@@ -38,6 +41,29 @@ _TOLD = 100
 """Refusals that are not repeated in the log; beyond, all of them may be said once more."""
 
 
+class _Queue:
+    """Payloads, the oldest first, and how many bytes they have."""
+
+    __slots__ = ("bytes", "payloads")
+
+    def __init__(self) -> None:
+        self.payloads: deque[Payload] = deque()
+        self.bytes = 0
+
+    def append(self, payload: Payload) -> None:
+        self.payloads.append(payload)
+        self.bytes += payload.size
+
+    def popleft(self) -> Payload:
+        payload = self.payloads.popleft()
+        self.bytes -= payload.size
+        return payload
+
+    def leave(self) -> list[Payload]:
+        """All of them, for somebody else."""
+        return [self.popleft() for _ in range(len(self.payloads))]
+
+
 class Meter:
     """Brings reports to `destination`. `most` bytes of payloads are kept while they cannot be sent; reports that come
     within `gather` seconds after others went go together. Made and started once; `stop` ends it for good.
@@ -54,8 +80,7 @@ class Meter:
         self._most, self._gather, self._clock, self._counters = most, gather, clock, counters
         self._inbox: deque[Report] = deque()
         self._waiting: Counts[str] = Counts()  # points in the inbox, by namespace
-        self._queue: deque[Payload] = deque()
-        self._bytes = 0
+        self._queues = _Queue(), _Queue()  # of points, and of all else
         self._encode_at = self._send_at = 0.0  # not before, in monotonic seconds
         self._backoff = Backoff()
         self._refusals: set[str] = set()
@@ -70,7 +95,7 @@ class Meter:
         counters.gauge(
             "outrider_metric_queue_bytes",
             "Metrics that wait to be sent, or to be sent again.",
-            lambda: self._bytes,
+            self._bytes,
             exporter=name,
         )
 
@@ -102,7 +127,9 @@ class Meter:
 
     def has_room(self) -> bool:
         """Whether whoever has much to report may go on. When the destination is in trouble, waiting would not help."""
-        return self.trouble is not None or (self._waiting.total() < INBOX // 2 and self._bytes < self._most // 2)
+        return self.trouble is not None or (
+            self._waiting.total() < INBOX // 2 and self._queues[0].bytes < self._most // 2
+        )
 
     def health(self) -> str | None:
         """None, or why this will not go on by itself."""
@@ -125,9 +152,7 @@ class Meter:
         """After `stop`, for a successor: the destination, which knows what was encoded before, unless a request is
         still under way; and what is left.
         """
-        left = list(self._queue)
-        self._queue.clear()
-        self._bytes = 0
+        left = [payload for queue in self._queues for payload in queue.leave()]
         return (None if self._thread.is_alive() else self.destination), left
 
     def take_over(self, destination: MetricDestination | None, left: Sequence[Payload]) -> None:
@@ -171,10 +196,10 @@ class Meter:
         self._encode()
         self._drop_expired()
         now = self._clock.monotonic()
-        if self._queue and now >= self._send_at:
-            self._attempt(self._queue[0])
+        if now >= self._send_at and (queue := self._next()):
+            self._attempt(queue.payloads[0])
             now = self._clock.monotonic()
-        due = [self._send_at] if self._queue else []
+        due = [self._send_at] if self._next() else []
         with self._lock:
             due += [self._may_encode_at()] if self._inbox else []
         return max(min(due) - now, 0.0) if due else None
@@ -200,26 +225,32 @@ class Meter:
         for payload in payloads:
             self._keep(payload)
 
+    def _bytes(self) -> int:
+        return sum(queue.bytes for queue in self._queues)
+
+    def _next(self) -> "_Queue | None":
+        """The queue whose turn it is."""
+        return next((queue for queue in self._queues if queue.payloads), None)
+
+    def _queue_of(self, payload: Payload) -> "_Queue":
+        return self._queues[payload.what != "points"]
+
     def _keep(self, payload: Payload) -> None:
-        self._queue.append(payload)
-        self._bytes += payload.size
-        while self._bytes > self._most and len(self._queue) > 1:
-            self._drop("queue")
+        """The larger queue makes room."""
+        self._queue_of(payload).append(payload)
+        while self._bytes() > self._most and sum(len(queue.payloads) for queue in self._queues) > 1:
+            self._drop(max(reversed(self._queues), key=lambda queue: queue.bytes), "queue")
 
     def _drop_expired(self) -> None:
         now = self._clock.now()
-        while self._queue and self._queue[0].expires <= now:
-            self._drop("expired")
+        for queue in self._queues:
+            while queue.payloads and queue.payloads[0].expires <= now:
+                self._drop(queue, "expired")
 
-    def _drop(self, reason: str) -> None:
+    def _drop(self, queue: "_Queue", reason: str) -> None:
         """Give up the oldest payload."""
-        payload = self._done()
+        payload = queue.popleft()
         self._lose(payload.what, payload.items, reason)
-
-    def _done(self) -> Payload:
-        payload = self._queue.popleft()
-        self._bytes -= payload.size
-        return payload
 
     def _attempt(self, payload: Payload) -> None:
         answer = self._send(payload)
@@ -249,7 +280,7 @@ class Meter:
 
     def _settle(self, payload: Payload, answer: Answer) -> None:
         """The destination has said the last word about it."""
-        self._done()
+        self._queue_of(payload).popleft()
         self._backoff.over()
         self._send_at = 0.0
         if self.trouble is not None:

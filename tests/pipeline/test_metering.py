@@ -146,6 +146,22 @@ def test_one_payload_may_be_larger_than_the_bound(rig: Rig) -> None:
     assert rig.destination.stored == [1]
 
 
+def test_points_do_not_wait_for_events(rig: Rig) -> None:
+    rig.destination.what = lambda number: "events" if number > 100 else "points"
+    rig.offer(101, 102, 1, 103, 2)
+    rig.turns()
+    assert rig.destination.stored == [1, 2, 101, 102, 103]
+
+
+def test_a_flood_of_events_takes_the_room_of_events(rig: Rig) -> None:
+    rig.destination.what = lambda number: "events" if number > 100 else "points"
+    rig.destination.size, rig.destination.answer = 200, lambda _: RETRY
+    rig.offer(1, 2, *range(101, 200), 3)
+    rig.turns()
+    assert [rig.count("points_given_up", reason="queue", what=what) for what in ("points", "events")] == [0, 97 * 2]
+    assert [payload.body for payload in rig.meter.leave()[1]] == [1, 2, 3, 198, 199]
+
+
 def test_many_reports_are_encoded_at_once_and_whoever_has_more_may_wait(rig: Rig) -> None:
     rig.offer(1)
     rig.turns()

@@ -23,6 +23,8 @@ class FakeMetrics:
     def __init__(self, size: int = 100, lives: float = 3600.0) -> None:
         self.answer: Callable[[Payload], Answer] = lambda _: ACCEPTED
         self.size, self.lives = size, lives
+        self.what: Callable[[int], str] = lambda _: "points"
+        """What the report with a value becomes."""
         self.now = 1_780_000_000.0
         """From when payloads live."""
         self.open = threading.Event()
@@ -45,7 +47,7 @@ class FakeMetrics:
         values = [int(str(report.points[0].value)) for report in reports]
         self.encoded.append(values)
         return [
-            Payload("points", len(r.points), value, self.size, self.now + self.lives)
+            Payload(self.what(value), len(r.points), value, self.size, self.now + self.lives)
             for r, value in zip(reports, values, strict=True)
         ]
 
