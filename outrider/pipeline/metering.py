@@ -206,7 +206,7 @@ class Meter:
 
     def _may_encode_at(self) -> float:
         """When the reports of the inbox are due: at once, if they are many."""
-        return self._encode_at if self._waiting < INBOX // 2 else 0.0
+        return self._encode_at if self._waiting.total() < INBOX // 2 else 0.0
 
     def _encode(self) -> None:
         with self._lock:
