@@ -50,7 +50,7 @@ class Worker:
         """Work until `nodes` is told to end. Raises what `Nodes.run` raises."""
         threading.Thread(target=self._attend, name="outrider-line", daemon=True).start()
         self.nodes.run()
-        counted = self.nodes.counters.heir().families()  # no gauges: their pumps have ended, and would be waited for
+        counted = self.nodes.counters.heir().families()  # no gauges: what they are of has ended
         try:
             self._line.say((LAST_WORDS, counted), _LAST_WORDS_TAKE)
         except LineError:

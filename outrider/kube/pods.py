@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from outrider.config.model import SERVICE_ACCOUNT
 from outrider.config.problems import UnusableError
 from outrider.kube.api import ApiSource
 from outrider.kube.client import KubeClient, Token, TokenFile
@@ -29,7 +30,6 @@ from outrider.model.pod import Pod
 SNAPSHOT = "pods.json"
 LINGER = 3600.0
 PATIENCE = 5.0
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 log = logging.getLogger(__name__)
 
@@ -335,14 +335,14 @@ def _bracketed(host: str) -> str:
 
 
 def _token(config: KubeConfig) -> Token | None:
-    path = SERVICE_ACCOUNT / "token"
+    path = Path(SERVICE_ACCOUNT, "token")
     if config.token is not None and getattr(config.token, "file", None) != str(path):
         return config.token
     return TokenFile(path) if path.exists() else None
 
 
 def _ca(config: KubeConfig, own_node: bool) -> Path | None:
-    path = SERVICE_ACCOUNT / "ca.crt"
+    path = Path(SERVICE_ACCOUNT, "ca.crt")
     if config.ca and Path(config.ca) != path:
         return Path(config.ca)
     return path if path.exists() and not own_node else None

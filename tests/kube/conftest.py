@@ -1,4 +1,4 @@
-"""What the tests of both sources stand on: a stand-in server, counters, and a pod cache that is stopped at the end."""
+"""What several modules stand on: stand-in servers, counters, and a pod cache that is stopped at the end."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,6 +8,7 @@ from outrider.kube.pods import Pods
 from outrider.kube.source import Source
 from outrider.model.clock import SystemClock
 from outrider.model.counters import Counters
+from tests.support.fake_api import FakeApi
 from tests.support.fake_kube import FakeKube
 
 
@@ -19,6 +20,12 @@ def counters() -> Counters:
 @pytest.fixture
 def kube() -> Iterator[FakeKube]:
     with FakeKube() as fake:
+        yield fake
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    with FakeApi() as fake:
         yield fake
 
 

@@ -1,7 +1,7 @@
 """One leader: the rules of a Lease, each with the time that it takes, against a stand-in API server."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -15,12 +15,6 @@ from tests.support.fake_api import LEASES, FakeApi
 from tests.support.wait import until
 
 Make = Callable[..., Election]
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    with FakeApi() as fake:
-        yield fake
 
 
 @pytest.fixture

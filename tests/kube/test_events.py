@@ -51,17 +51,6 @@ Start = Callable[..., Reading]
 
 
 @pytest.fixture
-def api() -> Iterator[FakeApi]:
-    with FakeApi() as fake:
-        yield fake
-
-
-@pytest.fixture
-def counters() -> Counters:
-    return Counters()
-
-
-@pytest.fixture
 def start(api: FakeApi, counters: Counters) -> Iterator[Start]:
     begun: list[Reading] = []
 

@@ -13,12 +13,6 @@ kubernetes = pytest.importorskip("kubernetes")
 
 
 @pytest.fixture
-def api() -> Iterator[FakeApi]:
-    with FakeApi() as fake:
-        yield fake
-
-
-@pytest.fixture
 def client(api: FakeApi) -> Iterator[Any]:
     configuration = kubernetes.client.Configuration(host=api.url)
     configuration.retries = False

@@ -244,9 +244,8 @@ class Aggregation:
                 return
             bins = before if isinstance(before, Bins) else Bins()
             held = len(bins)
-            bins.add(
-                found, int(1 / rate)
-            )  # a whole number of times, as the Agent does: so no average is above all values
+            # A whole number of times, as the Agent does: so no average is above all values.
+            bins.add(found, int(1 / rate))
             self._held_room.take(who, (len(bins) - held) * EACH_HELD)
             self._gathered[series] = bins
 
