@@ -57,9 +57,9 @@ charts: .venv/.test
 	@$(BIN)/python -m tests.charts.generated
 
 clean:
-	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache outrider/native/*.so
 
-.venv/.core: pyproject.toml .ci/venv
+.venv/.core: pyproject.toml hatch_build.py .ci/venv $(wildcard outrider/native/*.[ch])
 	@.ci/venv "$(PYTHON)" .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
