@@ -9,7 +9,8 @@
 #
 # Every base is a build argument, for places from which these registries are out of reach; the digests are of indexes for
 # all platforms. Whoever has a package index of their own gives pip.conf as a secret, and ca.crt if need be, which is
-# /run/secrets/ca.crt to pip.conf. They leave no trace in an image.
+# /run/secrets/ca.crt to pip.conf. They leave no trace in an image. What of Outrider is C takes a compiler, which the
+# build stage fetches from Debian if its base has none.
 
 ARG BUILD=docker.io/library/python:3.13-slim-trixie@sha256:3dd7cc108ec1493442514f5c2a871af6af0ec31d768ff6e378a93340c3b3db5f
 ARG RUNTIME=gcr.io/distroless/python3-debian13:nonroot@sha256:8ee214843129f43e2ebf5e0ca9f2e4e6d8292143d1b8a6787f169b5898578884
@@ -25,7 +26,7 @@ COPY --from=runtime / /runtime
 COPY .ci/image /image
 RUN /image/runtime /runtime && mkdir /state
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY outrider outrider
 COPY collectors collectors
 COPY sidecars sidecars
@@ -41,6 +42,7 @@ ENV PATH=/opt/outrider/bin:/usr/bin \
     OUTRIDER_CONFIG=/etc/outrider/outrider.yaml
 USER 65532:65532
 RUN ["outrider", "--version"]
+RUN ["python3", "-c", "import outrider.native._core"]
 ENTRYPOINT ["outrider"]
 CMD ["sidecar"]
 ARG VERSION=0.1.0

@@ -136,6 +136,12 @@ def test_every_module_finds_what_it_imports(run: Run, target: str) -> None:
     assert [line for line in missed if not line.startswith("outrider.intake.")] == []
 
 
+def test_what_of_it_is_c_is_compiled(run: Run, target: str) -> None:
+    """Nothing else would show it: without, Python does the same."""
+    used = "from outrider.native import core; print(core is not None)"
+    assert _said(run(target, "-c", used, entrypoint=["python3"])) == "True\n"
+
+
 def test_a_configuration_is_judged(run: Run, target: str, tmp_path: Path) -> None:
     volumes = _volumes(tmp_path, {"exporters": {"google": {"kind": "stackdriver"}}})
     assert _said(run(target, "validate", volumes=volumes))
