@@ -25,6 +25,7 @@ PROJECT = (
     "sidecars",
 )
 EXTENSION = "outrider/native/_core.abi3.so"
+TROUBLE = "from outrider import native; print(native.core, repr(native.trouble))"
 USED = "from outrider.native import core; print(core is not None)"
 EMPTY = f"{sys.executable} -c 'import sys; open(sys.argv[-1], \"w\")'"  # a compiler of a kind
 EDITABLE = "import sys, hatchling.build; hatchling.build.build_editable(sys.argv[1])"
@@ -83,7 +84,7 @@ def test_a_wheel_has_the_extension_for_every_later_python_and_not_its_sources(pr
     _skip_without_it(said)
     assert wheel.name.startswith(f"outrider-{__version__}-cp311-abi3-linux_")
     place = _unpacked(wheel)
-    assert {path.suffix for path in (place / "outrider/native").iterdir()} == {".py", ".so"}
+    assert {path.suffix for path in (place / "outrider/native").iterdir()} == {".py", ".pyi", ".so"}
     assert _said(place, "-c", USED) == "True"
     assert "Root-Is-Purelib: false" in (place / f"outrider-{__version__}.dist-info/WHEEL").read_text()
 
@@ -103,6 +104,9 @@ def test_without_it_a_wheel_is_for_every_platform_and_works(project: Path, env: 
     assert f"outrider: no native code: {why}; Python does the same, more slowly" in said.splitlines()
     place = _unpacked(wheel)
     assert not (place / EXTENSION).exists()
+    assert _said(place, "-c", TROUBLE) == "None ''"
+    (place / EXTENSION).write_bytes(b"no library")
+    assert _said(place, "-c", TROUBLE).startswith("None 'cannot be loaded: ")
     assert __version__ in _said(place, "-m", "outrider.cli.main", "--version")
 
 
@@ -123,7 +127,7 @@ def test_an_editable_installation_has_it_in_the_tree_and_keeps_no_old_one(projec
     _skip_without_it(done.stderr)
     assert _said(project, "-c", USED) == "True"
     assert _python("-c", EDITABLE, str(project.parent), cwd=project, CC="/bin/false").returncode == 0
-    assert [path.name for path in (project / "outrider/native").glob("_core*")] == []
+    assert [path.name for path in (project / "outrider/native").glob("_core*.so*")] == []
     assert [path.name for path in project.parent.glob("*.whl")] == [f"outrider-{__version__}-py3-none-any.whl"]
 
 
