@@ -70,7 +70,7 @@ class Packer:
             block = self._encode(part, followed)
             followed.left_out += max(0, len(part) - block.count - (followed.rejected - before))
             if end < n:
-                self._gather(followed, block, min(taken.boundary, *records.at[end:]), part.times[-1])
+                self._gather(followed, block, min(taken.boundary, records.least(end)), part.row(-1)[1])
             else:
                 self._gather(followed, block, taken.boundary, taken.timestamp)
             begin = end

@@ -182,6 +182,16 @@ SECOND_LINE_BEGINS: Final = frozenset(
 that: not `2024-05-01`, `[2024`, `{"`, `INFO`, `I0501` or `level=`."""
 
 
+@cache
+def second_line_bits() -> bytes:
+    """The same of two bytes, as a bit for each: that of `ab` is number 256 * a + b."""
+    bits = bytearray(1 << 13)
+    for begin in SECOND_LINE_BEGINS:
+        if len(begin) == 2:
+            bits[begin[0] << 5 | begin[1] >> 3] |= 1 << (begin[1] & 7)
+    return bytes(bits)
+
+
 def may_follow_start(line: bytes) -> bool:
     """False only if no rule of any language takes the line as the second line of a trace.
 

@@ -10,21 +10,22 @@ from dataclasses import dataclass
 
 from outrider.tail import head, lines, names, plain
 from outrider.tail.head import Head
-from outrider.tail.lines import Lines
+from outrider.tail.lines import Lines, Scanned
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`split` cuts a chunk of whole lines; `identify` tells the generation from a file's first bytes (None: they do not
-    suffice yet); `belongs(name, log)`: is the file `name` the log file `log`, or a rotation of it? `by_time`: the
-    files' modification times say which was begun first, for their first lines need not.
+    """`cut` cuts a chunk of whole lines that begins at a position, with a screen (lines.py); `identify` tells the
+    generation from a file's first bytes (None: they do not suffice yet); `belongs(name, log)`: is the file `name` the
+    log file `log`, or a rotation of it? `by_time`: the files' modification times say which was begun first, for their
+    first lines need not.
     """
 
-    split: Callable[[bytes], Lines]
+    cut: Callable[[bytes, int, bytes | None], Lines | Scanned]
     identify: Callable[[bytes], Head | None]
     belongs: Callable[[str, str], bool]
     by_time: bool = False
 
 
-RUNTIME = Form(lines.split, head.identify, names.belongs)
-PLAIN = Form(plain.split, plain.identify, plain.belongs, by_time=True)
+RUNTIME = Form(lines.cut, head.identify, names.belongs)
+PLAIN = Form(plain.cut, plain.identify, plain.belongs, by_time=True)

@@ -14,9 +14,10 @@ it.
 
 import re
 
+from outrider.model.table import Table
 from outrider.tail import head
 from outrider.tail.head import Head
-from outrider.tail.lines import Lines
+from outrider.tail.lines import Lines, Scanned, core_at
 
 _YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
 _DATE = rf"[._-](?:{_YEAR}([-_.]?){_MONTH}\1{_DAY}|{_MONTH}([-_.]){_DAY}\2{_YEAR})"
@@ -34,6 +35,13 @@ _FIRST_TIME = re.compile(
 _time_of = re.compile(
     rb"\[?(\d{4}-[01]\d-[0-3]\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d))[\] \t]"
 ).match
+
+
+def cut(chunk: bytes, at: int, screen: bytes | None = None) -> Lines | Scanned:
+    """As that of `outrider.tail.lines`, for such files."""
+    core = core_at(at)
+    rows = None if core is None else core.scan_plain(chunk, at, screen)
+    return split(chunk) if rows is None else Scanned(Table(chunk, rows))
 
 
 def split(chunk: bytes) -> Lines:

@@ -134,11 +134,11 @@ class Reader:
         return self._consume(data if end == len(data) else data[:end], end, now)
 
     def _consume(self, chunk: bytes, length: int, now: float) -> Taken:
-        lines = self.files.form.split(chunk)
+        lines = self.files.form.cut(chunk, self._position, self.assembler.screen)
         records = self.assembler.feed(lines, self._position, now)
         self._offset += length
         self._books.read += length
-        self._counts.lines.add(len(lines.raws))
+        self._counts.lines.add(lines.number)
         if self._left_behind():
             records.extend(self.assembler.expire(now))
         return self._taken(records)
