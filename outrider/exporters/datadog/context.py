@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import msgspec
 import orjson
 
+from outrider import native
 from outrider.exporters.datadog.annotations import Asked, asked
 from outrider.exporters.datadog.rules import Rule, Rules
 from outrider.exporters.datadog.tags import MAX_TAG, container_tags, image_of, standard
@@ -21,12 +22,15 @@ from outrider.exporters.identity import stream_id
 from outrider.model.cluster import Cluster
 from outrider.model.pod import Pod
 from outrider.model.stream import Stream
+from outrider.model.table import STDS
 
 _dumps = orjson.dumps
 _NOBODY = "kubernetes"
 MAX_PROBLEMS = 20
 """Of a pod's annotations, that are said; each may be as long as somebody likes."""
 _NO_HOST = "unknown"
+STATUS = {b"stdout": "info", b"stderr": "error", b"": "info"}
+"""By stream; b"" is a line of the file that no container runtime wrote."""
 
 
 class StreamContext:
@@ -34,7 +38,7 @@ class StreamContext:
     nobody can use; `shed` is how many tags were left out or cut. `excluded`: none of its lines is to be sent.
     """
 
-    __slots__ = ("excluded", "id_head", "last", "problems", "rules", "shed")
+    __slots__ = ("_strings", "excluded", "id_head", "last", "problems", "rules", "shed")
 
     def __init__(
         self, stream: Stream, pod: Pod | None, cluster: Cluster, tags: Sequence[str] = (), rules: Sequence[Rule] = ()
@@ -56,3 +60,13 @@ class StreamContext:
         }
         self.id_head = f"{stream_id(stream).decode()}-"
         self.last = msgspec.Raw(_dumps(cluster.node or _NO_HOST) + b"," + _dumps(fields)[1:-1])
+        self._strings = ("", b"")
+
+    def strings(self, generation: str) -> bytes:
+        """What the native core has to know of the stream, for entries of one generation."""
+        known, found = self._strings
+        if known != generation or not found:
+            by_std = [part for std in STDS for part in (STATUS[std].encode(), bytes(self.last))]
+            found = native.strings(f"{self.id_head}{generation}-".encode(), *by_std)
+            self._strings = (generation, found)
+        return found

@@ -2,7 +2,8 @@
 
     {"message":…,"status":"info","timestamp":1778923146315, + the stream's constant part (context.py) + "outrider.id":…}
 
-A slice of records is gone through by columns, and its entries are Structs that msgspec writes in one call. A line that
+The native core writes the entries, where it was built and the stream has no rules (datadog.c, written.py). Otherwise a
+slice of records is gone through by columns, and its entries are Structs that msgspec writes in one call. A line that
 is JSON goes as the string it is, for Datadog parses it on its side. Lines that are no plain ASCII, or whose stream has
 rules, take a longer way: bytes that are no UTF-8 are replaced (one U+FFFD for each, as Go does), then the rules are
 applied to the whole record, and only then is it cut if it is too large, so that no secret is masked by half.
@@ -10,28 +11,34 @@ applied to the whole record, and only then is it cut if it is too large, so that
 A time that the intake would drop a line for (times.py) is left out: then it is the time of arrival that counts, and
 the line's own stands in the attribute `outrider.timestamp`.
 
-Costs 1.6 µs a line with a dozen tags, half of it for their bytes (`python -m bench stages`).
+Costs 0.3 µs a line of text with a dozen tags and 0.5 µs one of JSON, or in Python 1.8 µs (`python -m bench stages`).
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import compress, repeat
 from operator import not_
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import orjson
 from msgspec import Struct, field
 
+from outrider import native
 from outrider.exporters.block import Block, apart, block, chained
-from outrider.exporters.datadog.context import StreamContext
+from outrider.exporters.datadog.context import STATUS, StreamContext
 from outrider.exporters.datadog.rules import TooMuchError
 from outrider.exporters.datadog.times import Millis, text
 from outrider.exporters.identity import by_turn, ids
 from outrider.exporters.pieces import pieces
+from outrider.exporters.written import Generation, written
 from outrider.model.clock import Clock
 from outrider.model.counters import Counter, Counters
 from outrider.model.records import Records
+
+if TYPE_CHECKING:
+    from outrider.native._core import Entries
 
 MAX_MESSAGE = 900_000
 """Bytes of a message, escaped: the Agent's `logs_config.max_message_size_bytes`."""
@@ -41,9 +48,6 @@ TRUNCATED = b"...TRUNCATED..."
 """The Agent's mark at both sides of a cut."""
 MAY_BE_LONG = MAX_MESSAGE // 6
 """Characters of ASCII up to which a message is not too long, however it is escaped."""
-STATUS = {b"stdout": "info", b"stderr": "error", b"": "info"}
-"""By stream; b"" is a line of the file that no container runtime wrote."""
-
 _TRIMMED = " \t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 """What Go's `unicode.IsSpace` names; Python's `strip()` would take four control characters more."""
 _LONE = re.compile("[\udc80-\udcff]")
@@ -100,7 +104,7 @@ class Encoder:
             "outrider_entries_split_total", "Records sent as several entries, being too large for one."
         )
 
-    def encode(self, records: Records, context: StreamContext, generation: Callable[[int], tuple[str, bytes]]) -> Block:
+    def encode(self, records: Records, context: StreamContext, generation: Generation) -> Block:
         """The entries of `records`, in their order, without those that are not to be sent.
 
         `generation(turn)` tells the key of the generation that the upper bits of a position name, and the time of its
@@ -111,6 +115,21 @@ class Encoder:
         if context.excluded or not records:
             return Block(b"", 0)
         self._times.move(self._clock.now())
+        if native.core is not None and not context.rules and (table := records.table) is not None:
+            by_python = partial(self._by_python, context=context, generation=generation)
+            block, empty, timeless = written(records, table, context, generation, self._by_core, by_python)
+            self._empty.add(empty)
+            self._timeless.add(timeless)
+            return block
+        return self._by_python(records, context, generation)
+
+    def _by_core(self, chunk: bytes, rows: bytes, begin: int, end: int, strings: bytes, begun: bytes) -> "Entries":
+        assert native.core is not None
+        now = -1 if begun else int(self._clock.now() * 1000)
+        made: Entries = native.core.datadog(chunk, rows, begin, end, strings, *self._times.window, now)
+        return made
+
+    def _by_python(self, records: Records, context: StreamContext, generation: Generation) -> Block:
         return chained([self._one_turn(some, context, *generation(turn)) for turn, some in by_turn(records)])
 
     def _one_turn(self, records: Records, context: StreamContext, generation: str, begun: bytes) -> Block:

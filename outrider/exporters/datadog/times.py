@@ -27,6 +27,11 @@ class Millis:
         """Time has passed."""
         self._from, self._to = int(now * 1000) - OLDEST, int(now * 1000) + LATEST
 
+    @property
+    def window(self) -> tuple[int, int]:
+        """The first and the last millisecond that the intake takes."""
+        return self._from, self._to
+
     def column(self, times: list[bytes]) -> list[int] | None:
         """The milliseconds of `times`, each of which is RFC 3339 or empty; None if they are not all alike: in UTC, with
         thousandths of a second at least, and taken.

@@ -15,12 +15,15 @@ from urllib.parse import quote
 import msgspec
 import orjson
 
+from outrider import native
 from outrider.exporters.block import MARK
 from outrider.exporters.identity import stream_id
+from outrider.exporters.stackdriver.severity import DEFAULTS
 from outrider.exporters.stackdriver.shapes import Shape
 from outrider.model.cluster import Cluster
 from outrider.model.pod import Pod
 from outrider.model.stream import Stream
+from outrider.model.table import STDS
 
 MAX_LABELS = 64
 """Labels that Cloud Logging takes with one entry (log_entry.proto); it refuses the entry beyond."""
@@ -48,6 +51,8 @@ class StreamContext:
         "_resource",
         "_shed",
         "_stdout_stderr_names",
+        "_strings",
+        "_trace",
         "common",
         "id_head",
         "labels",
@@ -95,6 +100,8 @@ class StreamContext:
         self.wholes = {std: self.last(std, {}) for std in self._stdout_stderr_names}
         """The same with nothing left out."""
         self.shape: Shape | None = None
+        self._trace = f"projects/{project}/traces/".encode()
+        self._strings = ("", b"")
 
     def last(self, std: bytes, more: Mapping[str, str]) -> msgspec.Raw:
         """The end of an entry, from the value of its `logName` on, for `std` with `more` labels, which win over ours.
@@ -111,6 +118,15 @@ class StreamContext:
             first = {k: v for k, v in labels.items() if k in more or not k.startswith("k8s-pod/")}
             labels = dict([*first.items(), *((k, v) for k, v in labels.items() if k not in first)][:MAX_LABELS])
         return b'"resource":%b,"labels":%b' % (self._resource, orjson.dumps(labels))
+
+    def strings(self, generation: str) -> bytes:
+        """What the native core has to know of the stream, for entries of one generation."""
+        known, found = self._strings
+        if known != generation or not found:
+            by_std = [part for std in STDS for part in (DEFAULTS[std].encode(), bytes(self.lasts[std]))]
+            found = native.strings(self.prefix(generation).encode(), *by_std, self._trace)
+            self._strings = (generation, found)
+        return found
 
     def prefix(self, generation: str) -> str:
         """The head of the insertIds of one generation's entries; ten hexadecimal digits of offset follow."""

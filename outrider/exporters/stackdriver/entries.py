@@ -7,10 +7,8 @@ from msgspec import Raw, Struct, UnsetType
 
 from outrider.exporters.columns import Rows
 from outrider.exporters.stackdriver.context import StreamContext
+from outrider.exporters.stackdriver.severity import DEFAULTS
 from outrider.exporters.stackdriver.shapes import HttpRequest, Line, Operation, SourceLocation
-
-DEFAULTS = {b"stdout": "INFO", b"stderr": "ERROR", b"": "INFO"}
-"""Severity by stream; b"" is a line of the file that no container runtime wrote, which stays text whatever it says."""
 
 
 class TextEntry(Struct, rename="camel", gc=False):

@@ -20,8 +20,8 @@ from msgspec import UNSET
 from outrider.exporters.columns import Rows, every
 from outrider.exporters.stackdriver import severity
 from outrider.exporters.stackdriver.context import StreamContext
-from outrider.exporters.stackdriver.entries import DEFAULTS, JsonEntry
-from outrider.exporters.stackdriver.odd import too_deep, too_great
+from outrider.exporters.stackdriver.entries import JsonEntry
+from outrider.exporters.stackdriver.odd import LARGEST, too_deep, too_great
 from outrider.exporters.stackdriver.shapes import NO_FIT, HttpRequest, Line, Shape, Shapes
 from outrider.exporters.stackdriver.times import Timestamps
 
@@ -96,6 +96,8 @@ class JsonLines:
                     continue
             if shape.nested:
                 lines = [None if too_deep(c) or too_great(c) else line for c, line in zip(contents, lines, strict=True)]
+            elif max(map(len, contents)) > LARGEST:
+                lines = [None if too_great(c) else line for c, line in zip(contents, lines, strict=True)]
             return shape, lines
 
     # -- columns ------------------------------------------------------------------------------------------------------
@@ -110,7 +112,7 @@ class JsonLines:
                 for line in lines:
                     line.severity = UNSET
                 return named  # type: ignore[return-value]
-        defaults = [DEFAULTS[std] for std in stds]
+        defaults = [severity.DEFAULTS[std] for std in stds]
         if "level" in has:
             levels = [line.level for line in lines]
             defaults = [

@@ -15,10 +15,9 @@ import orjson
 from outrider.exporters.pieces import pieces
 from outrider.exporters.stackdriver import klog
 from outrider.exporters.stackdriver.context import StreamContext
-from outrider.exporters.stackdriver.entries import DEFAULTS
 from outrider.exporters.stackdriver.fields import NAMES, extract
 from outrider.exporters.stackdriver.limits import MAX_ENTRY, SHORTENED, SURE, fits, shorten
-from outrider.exporters.stackdriver.severity import BY_LETTER
+from outrider.exporters.stackdriver.severity import BY_LETTER, DEFAULTS
 from outrider.exporters.stackdriver.times import Timestamps
 from outrider.model.counters import Counter
 
@@ -34,7 +33,9 @@ MAX_SPECIAL = 32 * 1024
 """Bytes of special fields beyond which a line is sent as text: they cannot be cut, and leave too little room."""
 
 _SPLIT_ROOM = 200  # what `split` and the longer insertId of a piece take at most
-_HUGE = b"0" * 308
+LARGEST = 308
+"""Digits before the point up to which a number may be within what a double can hold."""
+_HUGE = b"0" * LARGEST
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _dumps = msgspec.json.Encoder().encode
 _loads = msgspec.json.Decoder(dict[str, Any]).decode

@@ -24,6 +24,9 @@ NAMES = {word: severity for severity, words in _SPELLINGS.items() for word in wo
 """The severity by the usual spellings of a name; `parse` knows more."""
 _BY_HUNDREDS = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
 
+DEFAULTS = {b"stdout": "INFO", b"stderr": "ERROR", b"": "INFO"}
+"""Severity by stream; b"" is a line of the file that no container runtime wrote, which stays text whatever it says."""
+
 BY_LETTER = {"I": "INFO", "W": "WARNING", "E": "ERROR", "F": "CRITICAL", "D": "DEBUG"}
 """The first letter of a klog line."""
 

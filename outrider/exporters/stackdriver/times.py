@@ -37,6 +37,11 @@ class Timestamps:
         self._latest = now + AHEAD
         self._latest_text = _text(int(self._latest), "").encode()
 
+    @property
+    def latest(self) -> bytes:
+        """The second beyond which a time is too late, `2026-05-16T09:19:06`."""
+        return self._latest_text[:19]
+
     def good(self, timestamp: bytes) -> str | None:
         """`timestamp` (a CRI line's) as Cloud Logging takes it; None if it does not."""
         if timestamp[:10] == self._good_day and timestamp[-1:] == b"Z":

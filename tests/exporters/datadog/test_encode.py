@@ -20,6 +20,7 @@ from outrider.model.counters import Counters
 from outrider.model.pod import Pod
 from outrider.model.records import Record, Records
 from outrider.model.stream import Stream
+from tests.support.tables import tabled
 
 CLUSTER = Cluster("acme", "on-prem-1", "europe-north1", "node-1")
 STREAM = Stream("shop", "web-1", "uid-1", "app", 0)
@@ -34,13 +35,18 @@ class Rig:
 
     def __init__(self, rules: Sequence[AnnotatedRule] = (), cluster: Cluster = CLUSTER) -> None:
         self.clock, self.counters = ManualClock(NOW), Counters()
-        self.exporter = DatadogLogs(
-            "dd", cluster, "http://127.0.0.1:9", Secret("k"), self.clock, self.counters, rules=rules
-        )
+        self.exporter, self._twin = [
+            DatadogLogs("dd", cluster, "http://127.0.0.1:9", Secret("k"), self.clock, counters, rules=rules)
+            for counters in (self.counters, Counters())
+        ]
 
     def raw(self, *records: Record, pod: Pod | None = None, begun: bytes = TIME) -> list[bytes]:
+        """The entries of `records`, which are the same whether they come in columns or in a table."""
         context = self.exporter.context(STREAM, pod)
-        return self.exporter.encode(Records.of(records), context, lambda turn: (f"{turn:024x}", begun)).entries()
+        entries = self.exporter.encode(tabled(records), context, lambda turn: (f"{turn:024x}", begun)).entries()
+        columns = self._twin.encode(Records.of(records), context, lambda turn: (f"{turn:024x}", begun)).entries()
+        assert entries == columns
+        return entries
 
     def encode(self, *records: Record, pod: Pod | None = None, begun: bytes = TIME) -> list[dict[str, Any]]:
         return [orjson.loads(e) for e in self.raw(*records, pod=pod, begun=begun)]

@@ -19,6 +19,7 @@ from outrider.model.counters import Counters
 from outrider.model.pod import Controller, Pod
 from outrider.model.records import Record, Records
 from outrider.model.stream import Stream
+from tests.support.tables import tabled
 
 CLUSTER = Cluster("acme", "on-prem-1", "europe-north1", "node-1")
 STREAM = Stream("shop", "web-1", "uid-1", "app", 0)
@@ -26,11 +27,16 @@ TIME = b"2026-05-16T09:19:06.000000001Z"
 
 
 def encode(*records: Record, pod: Pod | None = None, strict: bool = False, stream: Stream = STREAM) -> list[dict]:  # type: ignore[type-arg]
-    encoder = Encoder("acme", strict, ManualClock(), Counters(), "google")
-    context = StreamContext(stream, pod, CLUSTER, "acme")
-    entries = encoder.encode(Records.of(records), context, lambda turn: (f"{turn:024x}", TIME)).entries()
-    assert all(len(e) <= MAX_ENTRY for e in entries)
-    return [orjson.loads(e) for e in entries]
+    """The entries of `records`, which are the same whether they come in columns or in a table."""
+    made = []
+    for some in (Records.of(records), tabled(records)):
+        encoder = Encoder("acme", strict, ManualClock(), Counters(), "google")
+        context = StreamContext(stream, pod, CLUSTER, "acme")
+        entries = encoder.encode(some, context, lambda turn: (f"{turn:024x}", TIME)).entries()
+        assert all(len(e) <= MAX_ENTRY for e in entries)
+        made.append([orjson.loads(e) for e in entries])
+    assert made[0] == made[1]
+    return made[0]
 
 
 def test_insert_ids_sort_by_generation_and_offset() -> None:
@@ -70,6 +76,13 @@ def test_the_same_line_has_the_same_entry_whatever_came_before() -> None:
     alone = encode(record)
     behind = encode((0, TIME, b"stdout", b"x"), record)
     assert behind[1:] == alone
+
+
+@pytest.mark.parametrize("before", [b'{"b":1}', b'{"b":[1]}', b"x"])
+def test_a_number_that_no_double_holds_is_text_whatever_came_before(before: bytes) -> None:
+    great = b'{"b":%b}' % (b"9" * 309)
+    [_, entry] = encode((0, TIME, b"stdout", before), (9, TIME, b"stdout", great))
+    assert entry["textPayload"] == great.decode()
 
 
 def test_labels_beyond_64_are_shed_from_the_pods() -> None:
