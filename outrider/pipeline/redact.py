@@ -143,19 +143,17 @@ class Redactor:
         """The records with every match replaced. The position and the time, and so the insertId, stay as they are."""
         matches, always = self._matches, self._always
         changed = [0] * len(self._counters)
-        contents: list[bytes] = []
-        append = contents.append
-        for content in records.contents:
+        cleaned: dict[int, bytes] = {}
+        for i, content in enumerate(records.every_content()):
             valid = content if content.isascii() else valid_utf8(content)
             if matches(valid) or ((b"\\" in valid or (always and valid[:1] in b"{ \t\r\n")) and self._inside(valid)):
                 clean = self._clean(valid, changed)
                 if clean != valid:
-                    content = clean
-            append(content)
+                    cleaned[i] = clean
         for counter, lines in zip(self._counters, changed, strict=True):
             if lines:
                 counter.add(lines)
-        return Records(records.at, records.times, records.stds, contents)
+        return records.replaced(cleaned) if cleaned else records
 
     def _inside(self, line: bytes) -> bool:
         """Whether a match may hide behind the escapes or at the edges of a string of a JSON line."""

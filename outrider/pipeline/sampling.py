@@ -54,7 +54,7 @@ class Sampler:
         left_out = dict.fromkeys(fractions, 0)
         kept: list[int] = []
         turn, seed = -1, b""
-        for i, (at, std, content) in enumerate(zip(records.at, records.stds, records.contents, strict=True)):
+        for i, (at, _, std, content) in enumerate(records):
             name = severity_of(std, content)
             fraction = fractions.get(name)
             if fraction is not None:

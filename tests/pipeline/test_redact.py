@@ -15,6 +15,7 @@ from outrider.model.counters import Counters
 from outrider.model.patterns import compiled, valid_utf8
 from outrider.model.records import Records
 from outrider.pipeline.redact import Redactor
+from tests.support.tables import tabled
 
 
 def clean(content: bytes, *rules: tuple[str, str]) -> bytes:
@@ -22,8 +23,11 @@ def clean(content: bytes, *rules: tuple[str, str]) -> bytes:
 
 
 def redacted(content: bytes, *rules: Redact) -> bytes:
-    [(_, _, _, cleaned)] = Redactor(rules, Counters()).apply(Records.of([(7, b"t", b"stdout", content)]))
-    return cleaned
+    """What is left of `content`, whether its record comes in columns or in a table."""
+    row = (7, b"t", b"stdout", content)
+    ways = [Redactor(rules, Counters()).apply(records) for records in (Records.of([row]), tabled([row]))]
+    assert ways[0] == ways[1]
+    return ways[0].content(0)
 
 
 @pytest.mark.parametrize(

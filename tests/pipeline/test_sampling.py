@@ -17,6 +17,7 @@ from outrider.model.counters import Counters
 from outrider.model.records import Record, Records
 from outrider.model.stream import Stream
 from outrider.pipeline.sampling import Sampler, severity_of
+from tests.support.tables import tabled
 
 TIME = b"2024-05-01T10:00:00.000000001Z"
 STREAM = Stream("ns", "pod", "uid", "app", 0)
@@ -101,7 +102,7 @@ def test_only_named_severities_are_thinned_out_and_every_loss_is_counted() -> No
 
 @given(st.lists(st.integers(0, (3 << 48) - 1), unique=True, max_size=60).map(sorted), st.integers(0, 60))
 def test_what_is_read_again_is_decided_again_in_the_same_way(positions: list[int], cut: int) -> None:
-    records = Records.of((at, TIME, b"stdout", b"x") for at in positions)
+    records = tabled((at, TIME, b"stdout", b"x") for at in positions)
     whole = Sampler({"INFO": 0.5}, Counters(), "a").apply(records, STREAM.key, generation)
     again = Sampler({"INFO": 0.5}, Counters(), "b")
     parts = records.part(0, cut), records.part(cut, len(records))
