@@ -6,6 +6,9 @@ or earlier, when a batch is about to go for the sake of another. Streams that ar
 read together in this way, each of them once per `wait`, right before the batch goes; a file that gets ten lines a
 second is read once for ten lines, and no line waits longer for it.
 
+A round asks every stream whether it is due, which with hundreds of them is more work than the looks. So there is none
+as long as the earliest look of all is not due, except five times a second for those who wait for something else.
+
 How old a line may be that a look has found is known from the look before. A batch is as old as that (`since`).
 """
 
@@ -32,12 +35,18 @@ class Looks:
         self.next = math.inf
         """When the first stream is due that was not in the last round."""
         self._after = min(max(wait, PAUSE), LONGEST_LOOK)
-        self._horizon = -math.inf
+        self._horizon = self._begun = -math.inf
 
-    def begin(self, now: float, batch_due: float) -> None:
-        """A round begins. If a batch is due, whoever was not looked at just before is due too."""
-        self.next = math.inf
+    def begin(self, now: float, batch_due: float, goes_on: bool = False, indebted: bool = False) -> bool:
+        """A round begins, or `goes_on`. If a batch is due, whoever was not looked at just before is due too. False:
+        there need not be one, for nobody is due, nor `indebted` (turns.py).
+        """
         self._horizon = now + (self._after - PAUSE if batch_due <= now else SLACK)
+        if not goes_on:
+            if self.next > self._horizon and now < self._begun + PAUSE and not indebted:
+                return False
+            self.next, self._begun = math.inf, now
+        return True
 
     def is_due(self, followed: Followed) -> bool:
         if followed.next_look <= self._horizon:
@@ -61,9 +70,14 @@ class Looks:
         """It cannot be read: what it waits for is not there."""
         self._again(followed, now + PAUSE)
 
-    def at_once(self, followed: Followed) -> None:
-        """It is not polled any more, or somebody has heard from it."""
+    def at_rest(self, followed: Followed) -> None:
+        """It is not polled any more."""
         followed.next_look = followed.empty_at = 0.0
+
+    def at_once(self, followed: Followed) -> None:
+        """Somebody has heard from it, or there is more to be read."""
+        self.at_rest(followed)
+        self.next = 0.0
 
     def _again(self, followed: Followed, at: float) -> None:
         followed.next_look = at

@@ -180,11 +180,11 @@ class Pump:
         return Sampler(decision.sample, self._counters, self.name) if decision.sample else None
 
     def _take_up(self, reader: Reader) -> None:
-        self._followed[reader] = followed = Followed(reader)
-        self._join_round(followed)
+        self._join_round(self._followed.setdefault(reader, Followed(reader)))
 
     def _join_round(self, followed: Followed) -> None:
         """Until its route is known a stream waits among its namespace's, with a share of one and no limit."""
+        self._looks.at_once(followed)
         decision = followed.decision
         namespace = followed.reader.stream.namespace
         if decision is None:
@@ -195,7 +195,6 @@ class Pump:
 
     def _stir(self, reader: Reader) -> None:
         if (followed := self._followed.get(reader)) is not None:
-            self._looks.at_once(followed)
             self._join_round(followed)
 
     def _keep_books(self, kept: threading.Event) -> None:
@@ -228,21 +227,23 @@ class Pump:
         """
         busy, now = False, self._clock.monotonic()
         self._beat = now
-        self._looks.begin(now, self._due() if self._packer.batch.spans else math.inf)
-        self._round_left = self._round_left or self._turns.round()
+        batch_due = self._due() if self._packer.batch.spans else math.inf
+        if not self._looks.begin(now, batch_due, self._round_left is not None, self._turns.indebted):
+            return False
+        self._round_left = self._round_left or self._turns.round(self._is_due)
         while self._flying < self._limits.in_flight and not self._stopping.is_set():
             reader = next(self._round_left, None)
             if reader is None:
                 self._round_left = None
                 return busy or self._turns.indebted
-            followed = self._followed[reader]
-            if not self._looks.is_due(followed):
-                continue
             try:
-                busy |= self._attend(followed, now)
+                busy |= self._attend(self._followed[reader], now)
             except Exception:
                 self._lay_aside(reader)
         return False
+
+    def _is_due(self, reader: Reader) -> bool:
+        return self._looks.is_due(self._followed[reader])
 
     def _lay_aside(self, reader: Reader) -> None:
         """A stream that breaks an assumption must not take the others with it: it rests until it changes. What was
@@ -310,7 +311,7 @@ class Pump:
         if (taken := followed.reader.take(now)) is None:
             self._turns.remove(followed.reader)
             followed.lively = False
-            self._looks.at_once(followed)
+            self._looks.at_rest(followed)
         else:
             self._packer.bring(followed, taken, now)
 

@@ -84,7 +84,9 @@ class Turns:
         self._waiting: OrderedDict[Hashable, Tenant] = OrderedDict()
         self._in: dict[Reader, Hashable] = {}
         self.indebted = False
-        """Whether somebody had no turn in the last round because of what was read before."""
+        """Whether somebody may have had no turn in the last round because of what was read before, or in it: then no
+        pause may come before the next one.
+        """
 
     def __len__(self) -> int:
         return len(self._in)
@@ -120,9 +122,9 @@ class Turns:
         if key is not None:
             self._tenants[key].charge(size)
 
-    def round(self) -> Iterator[Reader]:
-        """One round: of each tenant the readers one after the other, again and again until its credit is used up or
-        none of them has anything.
+    def round(self, is_due: Callable[[Reader], bool] = lambda _: True) -> Iterator[Reader]:
+        """One round: of each tenant the readers that are due one after the other, again and again until its credit is
+        used up or none of them has anything.
         """
         if self._waiting:
             self._waiting.move_to_end(next(iter(self._waiting)))
@@ -131,9 +133,12 @@ class Turns:
         quantum = min(max(QUANTUM, ROUND * self._stint // max(shares, 1)), self._stint)
         for key, tenant in list(self._waiting.items()):
             tenant.credit = min(tenant.credit, 0) + tenant.share * quantum
-            self.indebted |= tenant.credit <= 0
             in_vain = 0
             while tenant.credit > 0 and in_vain < len(tenant.readers) and self._waiting.get(key) is tenant:
+                if not is_due(tenant.readers[0]):
+                    tenant.readers.rotate(-1)
+                    in_vain, tenant.stint = in_vain + 1, 0
+                    continue
                 if not tenant.may_read(self._clock.monotonic()):
                     break
                 reader, before = tenant.readers[0], tenant.credit
@@ -145,3 +150,4 @@ class Turns:
                     tenant.stint = 0
                 elif tenant.readers and tenant.readers[-1] is reader:
                     tenant.readers.rotate(1)
+            self.indebted |= tenant.credit <= 0

@@ -1,6 +1,6 @@
 """When streams are looked at: all lively ones together, once per wait of a batch, and no line waits longer for it."""
 
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -61,3 +61,33 @@ def test_a_line_waits_no_longer_than_its_batch_may() -> None:
     looks.read_to_its_end(one, 10.0)
     batch = Batch(looks.since(one, 11.0))
     assert batch.due(last_dispatch=10.9, wait=1.0) == pytest.approx(11.0)
+
+
+def test_there_is_no_round_while_nobody_is_due() -> None:
+    looks, one, other = Looks(1.0), stream(), stream()
+    assert looks.begin(10.0, NEVER), "nothing is known yet"
+    looks.read_to_its_end(one, 10.0)
+    looks.in_vain(other, 10.0)
+    assert not looks.begin(10.0 + PAUSE - SLACK - 0.01, NEVER)
+    assert looks.begin(10.0 + PAUSE - SLACK, NEVER), "the earliest of all is due"
+    assert looks.is_due(other) and not looks.is_due(one)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "more"),
+    [
+        (PAUSE, {}),  # somebody may wait for something else than time
+        (0.01, {"goes_on": True}),
+        (0.01, {"indebted": True}),
+        (0.01, {"batch_due": 10.0}),
+        (0.01, {"stirred": True}),
+    ],
+)
+def test_there_is_one_for_other_reasons(seconds: float, more: dict[str, Any]) -> None:
+    looks, one = Looks(1.0), stream()
+    looks.begin(10.0, NEVER)
+    looks.read_to_its_end(one, 9.5)
+    assert not looks.begin(10.0 + seconds / 2, NEVER)
+    if more.pop("stirred", False):
+        looks.at_once(one)
+    assert looks.begin(10.0 + seconds, **{"batch_due": NEVER, **more})

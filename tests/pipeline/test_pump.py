@@ -372,6 +372,20 @@ def test_quiet_files_are_not_read_again_and_again_while_another_is_busy(
     assert max(count for pod, count in looks.items() if pod != "web") <= 5
 
 
+def test_streams_for_which_a_round_had_no_room_are_read_in_the_next_one_at_once(rig: Rig) -> None:
+    """Hundreds of files of one namespace, each read to its end by one look, are not kept waiting by pauses."""
+    rig.limits = BatchLimits(bytes=256 * 1024, wait=1.0, in_flight=4)
+    for n in range(80):
+        write(rig.pod(f"web-{n}"), lines(500, width=400))
+    rig.destination.open.clear()
+    with rig.running() as pump:
+        until(lambda: len(pump.accounts()) == 80, timeout=20)
+        began = time.monotonic()
+        rig.destination.open.set()
+        until(lambda: len(rig.destination.stored) == 80 * 500, timeout=20)
+    assert time.monotonic() - began < 3.0, "two files to a round, and a pause of up to 0.2 s after each"
+
+
 # -- what must not happen, and does -----------------------------------------------------------------------------------
 
 

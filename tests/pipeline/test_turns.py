@@ -51,10 +51,10 @@ class Table:
         bucket = None if limit is None else OwnBucket(limit)
         self.turns.add(reader, name, lambda: Tenant(self.shares.get(name, 1), bucket, limited))
 
-    def round(self, chunk: int = QUANTUM) -> list[str]:
+    def round(self, chunk: int = QUANTUM, due: Callable[[Any], bool] = lambda _: True) -> list[str]:
         """One round; the names of those who were asked, in order."""
         asked = []
-        for reader in self.turns.round():
+        for reader in self.turns.round(due):
             asked.append(repr(reader))
             r: Any = reader
             size = min(chunk, r.left)
@@ -67,6 +67,15 @@ class Table:
 def test_readers_without_anything_are_each_asked_once() -> None:
     table = Table(*(Reader("a", n) for n in range(4)), Reader("b"), Reader("c"))
     assert sorted(table.round()) == ["a0", "a1", "a2", "a3", "b0", "c0"]
+
+
+def test_who_is_not_due_has_no_turn_and_takes_nobody_elses() -> None:
+    table = Table(*(Reader("a", n, QUANTUM) for n in range(9)), shares={"a": 50})
+    assert {*table.round(due=lambda reader: repr(reader) in ("a3", "a7"))} == {"a3", "a7"}
+    assert table.read == {"a": 2 * QUANTUM}
+    assert table.round(due=lambda _: False) == []
+    assert {*table.round()} == {f"a{n}" for n in range(9)}
+    assert table.read == {"a": 9 * QUANTUM}
 
 
 def test_who_comes_first_changes_with_every_round() -> None:
@@ -114,7 +123,9 @@ def test_who_read_more_than_its_share_waits_and_says_so() -> None:
     assert table.round() == []
     assert table.turns.indebted
     assert table.round() == []
-    assert len(table.round()) == 1
+    assert len(table.round(chunk=QUANTUM // 2)) == 2
+    assert table.turns.indebted, "the next of its streams would have had its turn"
+    assert len(table.round(chunk=0)) == 1
     assert not table.turns.indebted
 
 
