@@ -94,6 +94,8 @@ def _probes(
 
 
 def _of_machine(config: Config, program: Program, clock: Clock, env: Mapping[str, str]) -> Iterator[Probe]:
+    if program == "node" or config.logs.files:
+        yield Probe("native core", machine.core)
     if program == "node":
         yield Probe("state", lambda: machine.state(config))
         yield Probe("log files", lambda: machine.pod_logs(config))

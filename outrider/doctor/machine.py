@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from outrider import native
 from outrider.config import Config
 from outrider.doctor.finding import Finding, fail, ok, warn
 from outrider.tail.inotify import Inotify
@@ -26,6 +27,16 @@ CAPABILITY = (
     "`node`, whose interpreter may have it: docs/images.md"
 )
 TREE = "mount /var/log/pods of the node, and set logs.pods to where it is mounted"
+
+
+def core() -> Iterator[Finding]:
+    """Is the hot path compiled?"""
+    if native.core is not None:
+        yield ok("native core", "is there")
+        return
+    cure = "with a C compiler and Python's headers: pip install --force-reinstall --no-cache-dir; unset OUTRIDER_NATIVE"
+    words = f"{native.trouble or 'was not built'}, so a log line takes about twice the processor time"
+    yield warn("native core", f"{words}; nothing else is different", cure)
 
 
 # -- state and disk ----------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from outrider import native
 from outrider.cli.main import main
 from outrider.intake import Intake
 from tests.support.examined import written
@@ -35,7 +36,8 @@ def all_well(folder: Path, intake: Intake, kube: FakeKube) -> str:
     )
 
 
-def test_where_nothing_is_wrong_every_line_is_ok(tmp_path: Path) -> None:
+def test_where_nothing_is_wrong_every_line_is_ok(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "core", native.core or object())
     with Intake(api_key=KEY) as intake, FakeKube() as kube:
         kube.tokens = {TOKEN}
         kube.add(pod("web-1", "uid-1"))
@@ -50,7 +52,7 @@ def test_where_nothing_is_wrong_every_line_is_ok(tmp_path: Path) -> None:
     document = json.loads(as_json.stdout)
     assert (document["version"], document["ok"]) == (1, True)
     assert [one["subject"] for one in document["findings"]] == [
-        "configuration", "cluster", "state", "disk", "log files", "inotify",
+        "configuration", "cluster", "native core", "state", "disk", "log files", "inotify",
         "exporters.google", *["exporters.google: logs"] * 2, *["exporters.google: metrics"] * 2,
         "exporters.datadog", *["exporters.datadog: logs"] * 2, *["exporters.datadog: metrics"] * 2,
         "kubelet", "kubelet", "collector", "clock",

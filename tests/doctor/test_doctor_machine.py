@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from outrider import native
 from outrider.config import load
 from outrider.doctor import machine
 from outrider.model.counters import Counters
@@ -27,6 +28,27 @@ def open_folder() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+# -- the native core ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("core", "trouble", "status", "words"),
+    [
+        (object(), "", "ok", "is there"),
+        (None, "", "warn", "was not built, so a log line takes about twice"),
+        (None, "is older than the rest", "warn", "is older than the rest, so"),
+    ],
+)
+def test_whether_the_hot_path_is_compiled(
+    monkeypatch: pytest.MonkeyPatch, core: object, trouble: str, status: str, words: str
+) -> None:
+    monkeypatch.setattr(native, "core", core)
+    monkeypatch.setattr(native, "trouble", trouble)
+    (found,) = machine.core()
+    assert (found.status, bool(found.cure)) == (status, status == "warn")
+    assert found.words.startswith(words)
 
 
 # -- log files ---------------------------------------------------------------------------------------------------------
