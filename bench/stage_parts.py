@@ -29,7 +29,8 @@ from outrider.model.records import Records
 from outrider.model.stream import Stream
 from outrider.pipeline.packing import SLICE
 from outrider.pipeline.redact import Redactor
-from outrider.tail.lines import Lines, split
+from outrider.tail.exceptions import second_line_bits
+from outrider.tail.lines import Lines, Scanned, cut
 from outrider.tail.reader import CHUNK
 from outrider.tail.records import Assembler, Budget, Joining
 
@@ -53,21 +54,15 @@ def read(path: Path) -> list[bytes]:
     return chunks
 
 
-def splitting(chunk: bytes) -> Lines:
+def splitting(chunk: bytes) -> Lines | Scanned:
     """The physical lines of a chunk."""
-    return split(chunk)
+    return cut(chunk, 0, second_line_bits())
 
 
-def assembler(joined: bool) -> Callable[[Lines], Records]:
+def assembler(joined: bool) -> Callable[[Lines | Scanned], Records]:
     """What makes lines records, of which it takes over the columns."""
-    own, at = Assembler(Joining(joined, joined), Budget()), 0
-
-    def feed(lines: Lines) -> Records:
-        nonlocal at
-        begin, at = at, at + sum(map(len, lines.raws))
-        return own.feed(lines, begin, 0.0)
-
-    return feed
+    own = Assembler(Joining(joined, joined), Budget())
+    return lambda lines: own.feed(lines, 0, 0.0)
 
 
 def redactor() -> Callable[[Records], Records]:
@@ -117,4 +112,4 @@ class Encoding:
 
 def chosen(records: Records, json: bool) -> Records:
     """Those that are JSON, or those that are not."""
-    return records.chosen([i for i, content in enumerate(records.contents) if (content[:1] == b"{") is json])
+    return records.chosen([i for i in range(len(records)) if (records.content(i)[:1] == b"{") is json])

@@ -62,17 +62,17 @@ def stages(single: Load, joined: Load) -> list[Stage]:
     ]
     feed = parts.assembler(joined=False)
     records = [feed(copy.deepcopy(some)) for some in lines]
-    kinds = {
-        "text": [parts.chosen(r, json=False) for r in records],
-        "JSON": [parts.chosen(r, json=True) for r in records],
-    }
-    for kind, some in kinds.items():
+
+    def kinds() -> dict[str, list[Any]]:  # anew, for whoever looks at a column leaves columns
+        return {kind: [parts.chosen(r, json=kind == "JSON") for r in records] for kind in ("text", "JSON")}
+
+    for kind, some in kinds().items():
         count = sum(map(len, some))
         found.append(Stage(f"redact {kind}, no rules", some, count, parts.nothing_redacted))
         found.append(Stage(f"redact {kind}, {' + '.join(parts.SETS)} + a pattern", some, count, parts.redactor()))
     for vendor in parts.VENDORS:
-        found += _encoding(vendor, {**kinds, "half and half": records})
-    contents = [r.contents for r in kinds["JSON"]]
+        found += _encoding(vendor, {**kinds(), "half and half": records})
+    contents = [r.contents for r in kinds()["JSON"]]
     decoded = [[orjson.loads(content) for content in some] for some in contents]
     count = sum(map(len, contents))
     found.append(Stage("orjson.loads of JSON", contents, count, _loads))

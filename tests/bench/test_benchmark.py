@@ -70,7 +70,7 @@ def test_the_table_shows_another_collector_beside_ours(tmp_path: Path, capsys: p
     assert ours["requests"] > 0
 
 
-@pytest.mark.parametrize("name", ["forwarder", "fluent-bit", "checkout"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in AGAINST.glob("*.toml")))
 def test_the_examples_describe_collectors(name: str) -> None:
     found = rival(AGAINST / f"{name}.toml")
     assert found.command
