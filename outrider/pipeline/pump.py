@@ -214,9 +214,9 @@ class Pump:
 
     def _patience(self) -> float:
         timeout = PAUSE if len(self._turns) else 1.0
-        if self._packer.batch.spans and self._flying < self._limits.in_flight:
-            timeout = min(timeout, self._due() - self._clock.monotonic())
-        return max(min(timeout, self._looks.next - self._clock.monotonic()), 0.001)
+        if self._flying >= self._limits.in_flight:
+            return timeout  # nobody has a turn until a sender is free, and that is heard
+        return max(min(timeout, min(self._due(), self._looks.next) - self._clock.monotonic()), 0.001)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -227,8 +227,7 @@ class Pump:
         """
         busy, now = False, self._clock.monotonic()
         self._beat = now
-        batch_due = self._due() if self._packer.batch.spans else math.inf
-        if not self._looks.begin(now, batch_due, self._round_left is not None, self._turns.indebted):
+        if not self._looks.begin(now, self._due(), self._round_left is not None, self._turns.indebted):
             return False
         self._round_left = self._round_left or self._turns.round(self._is_due)
         while self._flying < self._limits.in_flight and not self._stopping.is_set():
@@ -326,13 +325,13 @@ class Pump:
     # -- sending ------------------------------------------------------------------------------------------------------
 
     def _due(self) -> float:
-        return self._packer.batch.due(self._last_dispatch, self._limits.wait)
+        batch = self._packer.batch
+        return batch.due(self._last_dispatch, self._limits.wait) if batch.spans else math.inf
 
     def _dispatch_if_due(self) -> None:
         while len(self._notes) and self._flying < self._limits.in_flight:
             self._fly(self._notes.take_batch(self._clock.monotonic()))
-        spans = self._packer.batch.spans
-        if spans and self._flying < self._limits.in_flight and self._clock.monotonic() >= self._due():
+        if self._flying < self._limits.in_flight and self._clock.monotonic() >= self._due():
             self._dispatch()
 
     def _dispatch(self) -> None:

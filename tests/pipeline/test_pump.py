@@ -306,6 +306,25 @@ def test_nothing_spins_while_all_senders_wait(rig: Rig) -> None:
         rig.destination.open.set()
 
 
+def test_nothing_spins_between_the_looks_while_all_senders_wait(rig: Rig) -> None:
+    """Streams that came later are due, and nobody can have a turn."""
+    rig.clock = asked = CountingClock()
+    rig.destination.open.clear()
+    rig.limits = BatchLimits(bytes=256 * 1024, wait=0.2, in_flight=1)
+    for n in range(20):
+        write(rig.pod(f"web-{n}"), lines(10))
+    with rig.running(grace=0.1) as pump:
+        until(lambda: rig.destination.offered)
+        until(lambda: len(pump.accounts()) == 20)
+        for n in range(20):
+            write(rig.pod(f"late-{n}"), lines(10))
+        until(lambda: len(pump.accounts()) == 40)
+        before, began = asked.times, time.monotonic()
+        until(lambda: time.monotonic() - began > 1.0, every=0.1)
+        assert asked.times - before < 150
+        rig.destination.open.set()
+
+
 def test_a_trickle_costs_one_request_per_wait(rig: Rig) -> None:
     rig.limits = BatchLimits(wait=0.8)
     pod = rig.pod()
