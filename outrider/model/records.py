@@ -46,32 +46,27 @@ class Records:
 
     @property
     def at(self) -> list[int]:
-        if self.table is not None:
-            self._spread(self.table)
-        return self._at
+        return self._columns()._at
 
     @property
     def times(self) -> list[bytes]:
-        if self.table is not None:
-            self._spread(self.table)
-        return self._times
+        return self._columns()._times
 
     @property
     def stds(self) -> list[bytes]:
-        if self.table is not None:
-            self._spread(self.table)
-        return self._stds
+        return self._columns()._stds
 
     @property
     def contents(self) -> list[bytes]:
-        if self.table is not None:
-            self._spread(self.table)
-        return self._contents
+        return self._columns()._contents
 
-    def _spread(self, table: Table) -> None:
-        self.table = None
-        for row in table.all():
-            self.add(row)
+    def _columns(self) -> "Records":
+        """This, in columns from now on."""
+        if self.table is not None:
+            table, self.table = self.table, None
+            for row in table.all():
+                self.add(row)
+        return self
 
     def __len__(self) -> int:
         return len(self._at) if self.table is None else len(self.table)
