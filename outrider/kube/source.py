@@ -121,16 +121,16 @@ class Pulse:
 
     def trouble(self, error: KubeError) -> None:
         """A request has failed: counted by kind, logged when the kind changes."""
-        self._counters.counter(
-            "outrider_kube_errors_total",
-            "Failed or broken-off requests to the kubelet or the API server.",
-            kind=error.kind,
-        ).add()
         with self._lock:
             before, self._trouble = self._trouble, error
         if before is None or before.kind != error.kind:
             # A version that is forgotten is in the nature of a watch.
             log.log(logging.INFO if error.kind == "gone" else logging.WARNING, "%s: %s", self._what, error)
+        self._counters.counter(
+            "outrider_kube_errors_total",
+            "Failed or broken-off requests to the kubelet or the API server.",
+            kind=error.kind,
+        ).add()
 
     def garbage(self, n: int = 1) -> None:
         """`n` items or lines could not be read and were left out."""

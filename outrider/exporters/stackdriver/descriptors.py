@@ -122,13 +122,13 @@ class Descriptors:
             return True
         words = f"HTTP {response.status}: {_message(response.body)}"
         if verdict is Verdict.PARTIAL:
-            self._refused.add()
             form = msgspec.json.decode(descriptor)
             log.warning(
                 "%s: no descriptor of %s (%s %s, unit %s): %s; if the project has the metric in another form, its "
                 "points are refused until that descriptor is deleted (projects.metricDescriptors.delete)",
                 *(self._name, type_, form["metricKind"], form["valueType"], form["unit"], words),
             )
+            self._refused.add()
             return True
         if verdict is Verdict.REFRESH:
             self._tokens.invalidate()

@@ -168,9 +168,9 @@ class DogStatsd:
     def _receive(self, listener: Listener) -> None:
         datagrams, cut = self._datagrams.receive(listener.sock)
         if datagrams:
-            self._packets[listener.kind].add(len(datagrams))
-            self._lost["cut"].add(cut)
             self._aggregation.take(b"\n".join(datagrams))
+            self._lost["cut"].add(cut)
+            self._packets[listener.kind].add(len(datagrams))
 
     def _accept(self, listener: Listener) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
@@ -191,8 +191,8 @@ class DogStatsd:
             self._lost["frame"].add()
             goes_on = False
         if frames:
-            self._packets["unixstream"].add(len(frames))
             self._aggregation.take(b"\n".join(frames))
+            self._packets["unixstream"].add(len(frames))
         if not goes_on:
             self._poll.unregister(fd)
             del self._streams[fd]
