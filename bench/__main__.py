@@ -1,4 +1,4 @@
-"""The benchmark: `python -m bench [throughput|latency|idle|stages|statsd] ...`, throughput if nothing is said.
+"""The benchmark: `python -m bench [throughput|latency|idle|stages|looks|statsd] ...`, throughput if nothing is said.
 
 | command | what it tells |
 |---|---|
@@ -6,6 +6,7 @@
 | latency | how long a line that has just been written takes to its acknowledgement, and at which cost |
 | idle | what a collector costs that has nothing to do, its start, and a sidecar that measures |
 | stages | what a line costs in each part of the hot path |
+| looks | what a look at a stream costs that has got a few lines |
 | statsd | how many datagrams a second the DogStatsD server takes without a loss, and what one costs |
 
 `python -m bench.memory`, `python -m bench.join_screen` and `python -m bench.kubelet` are programs of their own.
@@ -20,6 +21,7 @@ COMMANDS = {
     "latency": "how long a line takes from its writing to its acknowledgement",
     "idle": "what a collector costs that has nothing to do, and a sidecar that measures",
     "stages": "what a line costs in each part of the hot path",
+    "looks": "what a look at a stream costs that has got a few lines",
     "statsd": "what the DogStatsD server takes without a loss",
 }
 

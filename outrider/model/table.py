@@ -98,10 +98,10 @@ class Table:
 
     def last(self, std: bytes) -> int:
         """The last row of `std`; -1 if there is none."""
-        number, i, rows = STDS.index(std), len(self) - 1, self._rows
-        while i >= 0 and rows[i * _SIZE + _STD] != number:
-            i -= 1
-        return i
+        number, rows = STDS.index(std), self._rows
+        if rows and rows[_STD - _SIZE] == number:
+            return len(self) - 1
+        return rows[_STD::_SIZE].rfind(number)
 
     def part(self, begin: int, end: int) -> "Table":
         return self._with(self._rows[begin * _SIZE : end * _SIZE])

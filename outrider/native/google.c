@@ -3,8 +3,8 @@
        {"insertId":…,"timestamp":…,"severity":…,"textPayload":…,"logName":… + the stream's constant part
 
    A line of JSON gives its special fields (fields.py) to the entry where each is what it should be; its other
-   members are copied as they are written. Where one is not, where there is a rule for the line (klog's, JSON behind
-   white space, labels), or where it is no UTF-8, of another time or too long, it is a misfit. */
+   members are copied as they are written. Where one is not, where Python has a rule for the line (labels, JSON behind
+   white space), or where it is no UTF-8, of another time or too long, it is a misfit. */
 
 #include "native.h"
 
@@ -311,14 +311,30 @@ static byte *json_entry(byte *out, const struct row *row, struct span content, s
     return fields(payload(out, &members, &found), &found, to);
 }
 
-/* Whether Python has rules for a line that begins like this: klog's, or maybe JSON behind white space. */
-static int has_rules(struct span content) {
+static byte *klog_entry(byte *out, const struct row *row, struct span content, struct span time,
+                        const struct google *to) {
+    struct klog said;
+    if (!klog(content, &said))
+        return NULL;
+    out = PUT(head(out, row, time, said.severity, to), "\"jsonPayload\":{\"message\":\"");
+    if ((out = escape(out, said.message.p, said.message.p + said.message.n)) == NULL)
+        return NULL;
+    out = PUT(put(PUT(out, "\",\"pid\":\""), said.pid), "\"},\"sourceLocation\":{\"file\":\"");
+    if ((out = escape(out, said.file.p, said.file.p + said.file.n)) == NULL)
+        return NULL;
+    return PUT(put(PUT(out, "\",\"line\":\""), said.line), "\"}");
+}
+
+enum { ORDINARY, KLOG, WHITE };
+
+/* By its first two bytes: it may be klog's, or JSON behind white space, for which Python has rules. */
+static int begins_like(struct span content) {
     if (content.n < 2)
-        return content.n == 1 && strchr(" \t\r", content.p[0]) != NULL;
+        return content.n == 1 && strchr(" \t\r", content.p[0]) != NULL ? WHITE : ORDINARY;
     byte a = content.p[0], b = content.p[1];
     if (a == ' ' || a == '\t' || a == '\r' || a == '\n')
-        return b == '{' || b == ' ' || b == '\t' || b == '\r' || b == '\n';
-    return digit(b) && (a == 'I' || a == 'W' || a == 'E' || a == 'F' || a == 'D');
+        return b == '{' || b == ' ' || b == '\t' || b == '\r' || b == '\n' ? WHITE : ORDINARY;
+    return digit(b) && (a == 'I' || a == 'W' || a == 'E' || a == 'F' || a == 'D') ? KLOG : ORDINARY;
 }
 
 static byte *entry(byte *out, const struct row *row, const byte *chunk, const void *what, struct day *known) {
@@ -326,12 +342,13 @@ static byte *entry(byte *out, const struct row *row, const byte *chunk, const vo
     struct span content = {chunk + row->content, row->length}, time = {chunk + row->time, row->time_length};
     if (time.n == 0 ? !to->timeless || row->std == NO_STD : !is_taken(time, to->latest, known))
         return NULL;
-    if (row->std == NO_STD || content.n == 0 || (content.p[0] != '{' && !has_rules(content)))
-        out = text_entry(out, row, content, time, to);
-    else if (content.p[0] == '{')
+    int begun = row->std == NO_STD ? ORDINARY : begins_like(content);
+    if (row->std != NO_STD && content.n > 0 && content.p[0] == '{')
         out = json_entry(out, row, content, time, to, known);
+    else if (begun == ORDINARY)
+        out = text_entry(out, row, content, time, to);
     else
-        return NULL;
+        out = begun == KLOG ? klog_entry(out, row, content, time, to) : NULL;
     return out == NULL ? NULL : PUT(put(PUT(out, ",\"logName\":"), to->said.last[row->std]), "}");
 }
 

@@ -20,6 +20,7 @@ struct span {
     const byte *p;
     size_t n;
 };
+#define SPAN(text) ((struct span){(const byte *)(text), sizeof(text) - 1})
 
 /* A record: its position, and where in the chunk its time and its content stand. outrider/model/table.py reads and
    writes the same 24 bytes. */
@@ -105,6 +106,12 @@ struct members {
 };
 int object(struct span text, struct members *found);
 int is_integer(struct span text, size_t digits);
+
+/* klog.c */
+struct klog {
+    struct span severity, pid, file, line, message;
+};
+int klog(struct span line, struct klog *found);
 
 /* entries.c. An encoder writes the entry of a row to `out` and returns where it ends, `out` itself if the line is
    empty and there is to be none, or NULL if it is a misfit. It has room for six times its content (up to `longest`,

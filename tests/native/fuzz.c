@@ -1,7 +1,7 @@
 /* Drives the core without Python, for sanitizers (test_sanitized.py) and for libFuzzer:
 
        clang -g -O1 -fsanitize=fuzzer,address,undefined -DLIBFUZZER -Ioutrider/native tests/native/fuzz.c \
-           outrider/native/{lines,times,text,json,entries,google,datadog}.c -o /tmp/fuzz
+           outrider/native/{lines,times,text,json,klog,entries,google,datadog}.c -o /tmp/fuzz
 
    An input is a byte for each of what follows, then the chunk: how many rows are made up of the chunk's last bytes, and
    the room for entries. A chunk that `scan` does not take gets a row for each line, so that encoders see it as well.

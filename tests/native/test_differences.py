@@ -163,7 +163,28 @@ def json_lines(draw: st.DrawFn) -> bytes:
     return text + draw(st.sampled_from([b"", b"", b"\r", b" ", b"x"]))
 
 
+klog_parts = (
+    (b"I", b"W", b"E", b"F", b"D", b"X", b"i"),
+    (b"0516 09:19:06.315692", b"0516 09:19:06.3", b"0516 09:19:06.", b"516 09:19:06.3", b"0516T09:19:06.3"),
+    (b"       ", b" ", b"\t", b""),
+    (b"1", b"4711", b"", b"-1", b"1x"),
+    (b" ", b"  ", b"\t", b""),
+    (b"a.go", b"a:1:b.go", 'ł"\\.go'.encode(), b"\x01", b"\xff", b"", b"a b", b"a]b", b":"),
+    (b":42", b":0", b":" + b"9" * 18, b":" + b"9" * 19, b":", b"", b":4x"),
+    (b"] ", b"]", b"]\t", b"]]"),
+)
+
+
+@st.composite
+def klog_lines(draw: st.DrawFn) -> bytes:
+    """Mostly with one part at the most that klog does not write."""
+    odd = draw(st.integers(0, len(klog_parts) + 4))
+    parts = [draw(st.sampled_from(some if i == odd else some[:2])) for i, some in enumerate(klog_parts)]
+    return b"".join(parts) + draw(st.one_of(st.just(b""), st.binary(max_size=9), st.text(max_size=9).map(str.encode)))
+
+
 texts = st.one_of(
+    klog_lines(),
     st.binary(max_size=40),
     st.text(max_size=40).map(str.encode),
     st.sampled_from(
@@ -209,6 +230,11 @@ def test_misfits_stand_where_they_stood(odd: list[bytes], n: int) -> None:
     for i, content in enumerate(odd):
         contents.insert(i * 17, content)
     alike([(100 * i, TIME, b"stdout", content) for i, content in enumerate(contents)])
+
+
+@given(klog_lines())
+def test_lines_of_klog_are_the_same(line: bytes) -> None:
+    alike([(0, TIME, b"stderr", line), (99, TIME, b"", line)])
 
 
 HTTP = b'{"a":1,"httpRequest":{"requestMethod":"GET",%b}}'
@@ -304,6 +330,11 @@ HTTP = b'{"a":1,"httpRequest":{"requestMethod":"GET",%b}}'
             b'{"a":1,"time":"%b"}' % t
             for t in (b"2026-05-17T09:19:05Z", b"2026-05-17T09:19:07Z", b"1969-12-31T23:59:59Z", b"")
         ],
+        *[
+            b"I0516 09:19:06.3%b" % rest
+            for rest in (b"1  7 a.go:42] m", b" 7 a.go:42]", b" 7 a.go:42] ", b" 7 :42] m", b" 7 a:] m", b" 7 42] m")
+        ],
+        *[b"I0516 09:19:06.31 7 a.go:%b] m" % number for number in (b"007", b"9" * 18, b"9" * 19)],
     ],
 )
 def test_each_strict_rule(line: bytes) -> None:

@@ -17,7 +17,7 @@ from outrider import native
 
 HEAD = b"2026-05-16T09:19:06.315692671Z stdout F "
 SOURCES = Path(native.__file__).parent
-PARTS = ("lines", "times", "text", "json", "entries", "google", "datadog")
+PARTS = ("lines", "times", "text", "json", "klog", "entries", "google", "datadog")
 LINES = (
     b"",
     b"{",
@@ -27,6 +27,7 @@ LINES = (
     b"\xc2\xa0 wide \xe2\x80\x83",
     b"\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf\xed\xa0\x80\xff\xc3",
     b"I0516 09:19:06.315692       1 authorize.go:42] said",
+    b'F1231 23:59:59.9 7 \xc5\x82"\\:1:123456789012345678] \x01 \xc5\x82',
     b'{"message":"only"}\r',
     b'{"severity":"INFO","message":"m","time":"2026-05-16T09:19:06.3Z","httpRequest":{"requestMethod":"GET","status":200,'
     b'"latency":"0.104s","responseSize":1234,"requestSize":"99","cacheHit":true},"logging.googleapis.com/trace":'

@@ -4,7 +4,7 @@
     severity, date and time, process, source: then the message (k8s.io/klog, `formatHeader`)
 
 The time has no year and no zone, so it is the container runtime's that counts. A line that looks like that and is not
-is text. Costs 1.5 µs a line, against 0.3 for text (`python -m bench stages`).
+is text. What klog itself writes the native core takes apart (klog.c); what is here is for all others.
 """
 
 import re
