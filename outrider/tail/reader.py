@@ -100,10 +100,14 @@ class Reader:
 
     def take(self, now: float) -> Taken | None:
         """The next records, or None if there is nothing to say now. Never raises for what a file does."""
+        # The watching thread may say at any moment that a file is closed, or all are gone. It is asked before the read,
+        # for what is written and closed right after it was not read.
+        over, gone = self.files.over, self.files.gone
         generation = self._generation or self._enter_next()
         self._looked_at, self.at_end = now, False
         if generation is None:
-            return self._ended(now) if self.files.over else self._ripe(now)
+            return self._ended(gone, now) if over else self._ripe(now)
+        closed_at = generation.closed_at
         try:
             data = generation.read(self.name, self._offset, self._want)
         except Truncated:
@@ -121,12 +125,12 @@ class Reader:
         except OSError as e:
             return self._unreadable(generation, e, now)
         self._stuck_at = None
-        self.at_end = len(data) < self._want and generation.closed_at is None
+        self.at_end = len(data) < self._want and closed_at is None
         end = data.rfind(b"\n") + 1
         if end == 0:
             if len(data) == self._want:
                 return self._look_further(data, now)
-            return self._at_end(generation, data, now)
+            return self._at_end(generation, closed_at, data, now)
         self.last_data = now
         if self._caught_up and len(data) == self._want:  # there is more than one chunk to be read
             self._caught_up, self._fell_behind = False, now
@@ -173,8 +177,7 @@ class Reader:
         self.last_data = now
         return self._consume(data + b"\n", len(data), now)
 
-    def _at_end(self, generation: Generation, rest: bytes, now: float) -> Taken | None:
-        closed_at = generation.closed_at
+    def _at_end(self, generation: Generation, closed_at: float | None, rest: bytes, now: float) -> Taken | None:
         closed = closed_at is not None and (now - closed_at >= LATE_WRITES or self._to_the_end)
         if (self._position, len(rest)) != self._half_line[:2]:
             self._half_line = (self._position, len(rest), now)
@@ -185,7 +188,7 @@ class Reader:
             return self._ripe(now)
         self._caught_up |= not closed
         if closed:
-            return self._finish(generation)
+            return self._finish(generation, closed_at)
         return self._ripe(now) or (self._go_back(generation, now) if closed_at is None else None)
 
     def _go_back(self, generation: Generation, now: float) -> Taken | None:
@@ -201,12 +204,12 @@ class Reader:
             return None
         taken = self._taken(self.assembler.finish(now))
         self._called_back, self.at_end = None, False
-        self._leave(generation)
+        self._leave(generation, None)
         return taken
 
-    def _ended(self, now: float) -> Taken | None:
+    def _ended(self, gone: bool, now: float) -> Taken | None:
         """No file is left but those that wait for the destination, and all are read: what is unfinished stays so."""
-        self.ended = self.files.gone
+        self.ended = gone
         records = self.assembler.finish(now)
         return self._taken(records) if records else None
 
@@ -236,7 +239,7 @@ class Reader:
         left = generation.left(self._offset) if known else 0
         if left or generation.given_up is None:  # what was given up may have been read to its end just before
             self._losses.add(generation, self._offset, cause, left)
-        return self._finish(generation)
+        return self._finish(generation, generation.closed_at)
 
     @property
     def misplaced(self) -> bool:
@@ -301,8 +304,8 @@ class Reader:
             self._sent, self._sent_time = offset, self.assembler.timestamp
             self._settled, self._settled_time = offset, self.assembler.timestamp or generation.head.timestamp
 
-    def _finish(self, generation: Generation) -> Taken:
-        self._leave(generation)
+    def _finish(self, generation: Generation, closed_at: float | None) -> Taken:
+        self._leave(generation, closed_at)
         generation.release(self.name)
         self._owing.append((self._position, generation))
         self._want = CHUNK
@@ -311,9 +314,11 @@ class Reader:
         self._let_off()
         return self._taken(Records())
 
-    def _leave(self, generation: Generation) -> None:
-        """Go on with another one. In this one everything was read that there is."""
-        self._finished[generation.key] = (generation, generation.closed_at, self._offset)
+    def _leave(self, generation: Generation, closed_at: float | None) -> None:
+        """Go on with another one. In this one everything was read that there is, if it is still closed since
+        `closed_at`.
+        """
+        self._finished[generation.key] = (generation, closed_at, self._offset)
         while len(self._finished) > _KEPT + len(self.files.generations):
             del self._finished[next(iter(self._finished))]
         self._ends[self._turn] = self._offset
