@@ -178,10 +178,13 @@ class Generation:
             self.owed.add(reader)
 
     def close(self, now: float) -> None:
-        """Nothing should be appended to it any more."""
-        self.closed_at, self._look_at, self._length = now, now, 0
+        """Nothing should be appended to it any more. It is measured before readers hear of it: whatever comes later,
+        when one of them may be through with it, makes it longer than that.
+        """
+        self._length = 0
         with contextlib.suppress(OSError):
             self._length = self._bytes_there()
+        self.closed_at = self._look_at = now
 
     def grew(self, now: float) -> bool:
         """Whether something was appended to it after all since it was closed or looked at last. Then it counts as
