@@ -13,6 +13,7 @@ is still the same then, the data was this generation's, however the truncation a
 """
 
 import contextlib
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -197,8 +198,8 @@ class Generation:
         except OSError:
             return False
         grown, self._length = length > self._length, length
-        if grown:
-            self.closed_at, self._look_at = now, now + SOONEST_LOOK
+        if grown:  # another time than before in any case, for that is how a reader that was through with it knows
+            self.closed_at, self._look_at = max(now, math.nextafter(self.closed_at, math.inf)), now + SOONEST_LOOK
         return grown
 
     def may_have_grown(self, now: float) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from outrider.tail.forms import PLAIN
-from outrider.tail.generation import LATEST_LOOK, SOONEST_LOOK, Generation
+from outrider.tail.generation import LATEST_LOOK, SOONEST_LOOK
 from outrider.tail.reader import LATE_WRITES
 from outrider.tail.records import PARTS_PATIENCE, Joining
 from tests.support.following import Following
@@ -43,31 +43,6 @@ def test_the_reader_goes_back_and_returns(tmp_path: Path) -> None:
     assert sorted(offset for offset, _ in places.values()) == [4 + 3 * 6, 4 + 3 * 6]
     assert len({identity for identity, _ in following.emitted}) == 8
     assert not following.unacknowledged()
-
-
-def test_what_is_written_while_the_file_is_being_closed_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The watching thread may stand still just then, while a reader reads to the end."""
-    live, old = tmp_path / "0.log", tmp_path / "0.log.1"
-    live.write_text("old\n")
-    following = Following(tmp_path, form=PLAIN)
-    contents = following.read()
-    live.rename(old)
-    live.write_text("new\n")
-    measure = Generation._bytes_there
-
-    def slowly(generation: Generation) -> int:
-        monkeypatch.undo()
-        following.clock.advance(LATE_WRITES)
-        contents.extend(following.read())
-        append(old, "late\n")
-        return measure(generation)
-
-    monkeypatch.setattr(Generation, "_bytes_there", slowly)
-    following.look()
-    contents += following.read_over(LATEST_LOOK)
-    assert sorted(contents) == [b"late", b"new", b"old"]
 
 
 @pytest.mark.parametrize("packed", [False, True])

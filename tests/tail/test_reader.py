@@ -3,17 +3,15 @@
 import errno
 import gzip
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from outrider.model.clock import ManualClock
-from outrider.tail.forms import PLAIN, RUNTIME, Form
-from outrider.tail.generation import SOONEST_LOOK, Generation
-from outrider.tail.reader import FAR, HALF_LINE_PATIENCE, LATE_WRITES, READ_PATIENCE, Reader
-from outrider.tail.records import MAX_RECORD, Assembler, Joining
+from outrider.tail.generation import Generation
+from outrider.tail.reader import FAR, HALF_LINE_PATIENCE, LATE_WRITES, READ_PATIENCE
+from outrider.tail.records import MAX_RECORD, Joining
 from tests.support.descriptors import open_descriptors
 from tests.support.following import Following
 
@@ -78,75 +76,6 @@ def test_a_rotation_by_rename_with_late_writes(log: Path) -> None:
     assert following.read() == [b"3"], "the old file may still be written to"
     following.clock.advance(LATE_WRITES)
     assert following.read() == [b"4"]
-
-
-def afterwards(owner: type, method: str, happens: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let something happen once, right after the next call of a method: its thread stands still there for so long."""
-    original = getattr(owner, method)
-
-    def call(*its: Any) -> Any:
-        answer = original(*its)
-        monkeypatch.undo()
-        happens()
-        return answer
-
-    monkeypatch.setattr(owner, method, call)
-
-
-@pytest.mark.parametrize("form", [RUNTIME, PLAIN])
-@pytest.mark.parametrize(("owner", "method"), [(Generation, "read"), (Assembler, "expire")])
-def test_what_is_written_and_rotated_while_a_reader_stands_still_is_read(
-    log: Path, form: Form, owner: type, method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    append(log, line(b"1"))
-    following = Following(log.parent, form=form)
-    assert len(following.read()) == 1
-
-    def write_and_rotate() -> None:
-        append(log, line(b"2"))
-        rotated(log, 1)
-        append(log, line(b"3"))
-        following.look()
-
-    afterwards(owner, method, write_and_rotate, monkeypatch)
-    assert [content[-1:] for content in following.read_over(2)] == [b"2", b"3"]
-
-
-def test_what_a_closed_file_gets_right_after_its_last_read_is_read(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    append(log, line(b"1"))
-    following = Following(log.parent, form=PLAIN)
-    old = rotated(log, 1)
-    append(log, line(b"3"))
-    following.look()
-    following.read()
-    following.clock.advance(LATE_WRITES)
-
-    def write_late() -> None:
-        append(old, line(b"2"))
-        following.clock.advance(SOONEST_LOOK)
-        following.files.look_back()
-
-    afterwards(Generation, "read", write_late, monkeypatch)
-    assert sorted(content[-1:] for content in following.read_over(2)) == [b"2", b"3"]
-
-
-def test_a_log_that_comes_and_goes_while_a_reader_stands_still_is_read(
-    log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log.touch()
-    following = Following(log.parent)
-
-    def come_and_go() -> None:
-        append(log, line(b"1"))
-        following.look()
-        log.unlink()
-        following.look()
-
-    afterwards(Reader, "_enter_next", come_and_go, monkeypatch)
-    following.take()
-    assert not following.reader.ended
-    assert following.read_over(1) == [b"1"]
-    assert following.reader.ended
 
 
 def test_rotations_that_were_missed_are_read_in_order(log: Path) -> None:
