@@ -10,7 +10,8 @@ import gzip
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count, product
 from pathlib import Path
 from types import FrameType
@@ -126,6 +127,21 @@ class World:
         return [int(record[3].rsplit(b" ", 1)[-1]) for _, record in self.following.emitted + again.emitted]
 
 
+Step = Callable[[World], None]
+
+
+def everywhere(directory: Path, form: Form, before: Step, call: Step, meanwhile: Step) -> Iterator[tuple[str, World]]:
+    """A world for each place at which `call` can be stopped, after `meanwhile` has happened there."""
+    for place in count():
+        world = World(directory / str(place), form)
+        before(world)
+        where = standing_still(partial(call, world), place, partial(meanwhile, world), world.held)
+        if not where:
+            break
+        yield where, world
+    assert place > 10
+
+
 # -- what there is before ---------------------------------------------------------------------------------------------
 
 
@@ -232,23 +248,14 @@ MEANWHILE = (
         (PLAIN, at_the_end_of_a_rotated_one, late_lines),
     ],
 )
-def test_while_a_reader_stands_still(
-    tmp_path: Path, form: Form, before: Callable[[World], None], meanwhile: Callable[[World], None]
-) -> None:
-    for place in count():
-        world = World(tmp_path / str(place), form)
-        before(world)
+def test_while_a_reader_stands_still(tmp_path: Path, form: Form, before: Step, meanwhile: Step) -> None:
+    def meanwhile_and_look(world: World) -> None:
+        meanwhile(world)
+        world.look()
 
-        def happens(world: World = world) -> None:
-            meanwhile(world)
-            world.look()
-
-        where = standing_still(world.take, place, happens, world.held)
-        if not where:
-            break
+    for where, world in everywhere(tmp_path, form, before, World.take, meanwhile_and_look):
         found = world.finished()
         assert (sorted(found) if meanwhile is late_lines else found) == list(range(world.written)), where
-    assert place > 10
 
 
 # -- what a reader and the program do while the watcher stands still ---------------------------------------------------
@@ -284,19 +291,10 @@ def it_is_read_and_written_late(w: World) -> None:
     ],
 )
 @pytest.mark.parametrize("pending", MEANWHILE)
-def test_while_the_watcher_stands_still(
-    tmp_path: Path, form: Form, pending: Callable[[World], None], meanwhile: Callable[[World], None]
-) -> None:
-    for place in count():
-        world = World(tmp_path / str(place), form)
+def test_while_the_watcher_stands_still(tmp_path: Path, form: Form, pending: Step, meanwhile: Step) -> None:
+    def before(world: World) -> None:
         at_the_end(world)
         pending(world)
 
-        def happens(world: World = world) -> None:
-            meanwhile(world)
-
-        where = standing_still(world.look, place, happens, world.held)
-        if not where:
-            break
+    for where, world in everywhere(tmp_path, form, before, World.look, meanwhile):
         assert sorted(world.finished()) == list(range(world.written)), where
-    assert place > 10
