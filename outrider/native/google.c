@@ -325,10 +325,12 @@ static byte *klog_entry(byte *out, const struct row *row, struct span content, s
     return PUT(put(PUT(out, "\",\"line\":\""), said.line), "\"}");
 }
 
-enum { ORDINARY, KLOG, WHITE };
+enum { ORDINARY, OBJECT, KLOG, WHITE };
 
-/* By its first two bytes: it may be klog's, or JSON behind white space, for which Python has rules. */
+/* By its first two bytes: it may be JSON, klog's, or JSON behind white space, for which Python has rules. */
 static int begins_like(struct span content) {
+    if (content.n > 0 && content.p[0] == '{')
+        return OBJECT;
     if (content.n < 2)
         return content.n == 1 && strchr(" \t\r", content.p[0]) != NULL ? WHITE : ORDINARY;
     byte a = content.p[0], b = content.p[1];
@@ -342,13 +344,19 @@ static byte *entry(byte *out, const struct row *row, const byte *chunk, const vo
     struct span content = {chunk + row->content, row->length}, time = {chunk + row->time, row->time_length};
     if (time.n == 0 ? !to->timeless || row->std == NO_STD : !is_taken(time, to->latest, known))
         return NULL;
-    int begun = row->std == NO_STD ? ORDINARY : begins_like(content);
-    if (row->std != NO_STD && content.n > 0 && content.p[0] == '{')
-        out = json_entry(out, row, content, time, to, known);
-    else if (begun == ORDINARY)
+    switch (row->std == NO_STD ? ORDINARY : begins_like(content)) {
+    case ORDINARY:
         out = text_entry(out, row, content, time, to);
-    else
-        out = begun == KLOG ? klog_entry(out, row, content, time, to) : NULL;
+        break;
+    case OBJECT:
+        out = json_entry(out, row, content, time, to, known);
+        break;
+    case KLOG:
+        out = klog_entry(out, row, content, time, to);
+        break;
+    default:
+        return NULL;
+    }
     return out == NULL ? NULL : PUT(put(PUT(out, ",\"logName\":"), to->said.last[row->std]), "}");
 }
 

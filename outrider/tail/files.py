@@ -257,8 +257,8 @@ class StreamFiles:
                 case Reopen(key):
                     known[key].closed_at = None
                 case Gone(key):
+                    known[key].closed_at = known[key].closed_at or now  # first: one that is gone is given up for good
                     known[key].gone = True
-                    known[key].closed_at = known[key].closed_at or now
         keys = [seen.head.key for seen, _ in files if seen.head]
         for key, generation in known.items():
             generation.spare = keys.count(key) > 1

@@ -298,3 +298,14 @@ def test_while_the_watcher_stands_still(tmp_path: Path, form: Form, pending: Ste
 
     for where, world in everywhere(tmp_path, form, before, World.look, meanwhile):
         assert sorted(world.finished()) == list(range(world.written)), where
+
+
+def test_what_is_lost_while_the_watcher_stands_still_is_counted_once(tmp_path: Path) -> None:
+    def before(world: World) -> None:
+        unread(world)
+        world.live.write_bytes(b"")
+        world.write()
+
+    for where, world in everywhere(tmp_path, RUNTIME, before, World.look, it_is_read):
+        assert world.finished() == [1], where
+        assert world.following.counters.value("outrider_lost_generations_total") == 1, where
